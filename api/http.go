@@ -1,0 +1,214 @@
+package api
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"mime"
+	"net/http"
+	"net/url"
+	"strings"
+)
+
+// maxResponse bounds what a caller reads of a JSON answer.
+const maxResponse = 16 << 20
+
+// ErrUnreachable wraps every failure to get an answer at all.
+var ErrUnreachable = errors.New("no answer")
+
+// Caller sends requests to one base URL.
+type Caller struct {
+	// Base is the server's or node's URL without a trailing slash.
+	Base string
+	HTTP *http.Client
+}
+
+// Args are a call's path values and its secret, if the endpoint wants one.
+type Args struct {
+	Path   map[string]string
+	Secret string
+}
+
+// Call sends req to e and decodes the answer. Failures are a *Problem from the
+// other side, or wrap ErrUnreachable. The endpoint's time-out applies.
+func (e Endpoint[Req, Res]) Call(ctx context.Context, c Caller, args Args, req Req) (Res, error) {
+	var res Res
+	ctx, cancel := context.WithTimeout(ctx, e.Timeout)
+	defer cancel()
+	httpReq, err := e.request(ctx, c.Base, args, req)
+	if err != nil {
+		return res, err
+	}
+	httpRes, err := c.HTTP.Do(httpReq)
+	if err != nil {
+		return res, fmt.Errorf("%s: %w: %w", e.ID, ErrUnreachable, redact(err))
+	}
+	defer httpRes.Body.Close()
+	if httpRes.StatusCode >= 300 {
+		return res, fmt.Errorf("%s: %w", e.ID, ReadProblem(httpRes))
+	}
+	if _, empty := any(res).(Empty); empty {
+		return res, nil
+	}
+	if err := json.NewDecoder(io.LimitReader(httpRes.Body, maxResponse)).Decode(&res); err != nil {
+		return res, fmt.Errorf("%s: %w: answer not understood: %w", e.ID, ErrUnreachable, err)
+	}
+	return res, nil
+}
+
+func (e Endpoint[Req, Res]) request(ctx context.Context, base string, args Args, req Req) (*http.Request, error) {
+	path := e.Path
+	for name, value := range args.Path {
+		path = strings.ReplaceAll(path, "{"+name+"}", url.PathEscape(value))
+	}
+	var body io.Reader
+	if e.MaxBody > 0 {
+		raw, err := json.Marshal(req)
+		if err != nil {
+			return nil, fmt.Errorf("%s: encode: %w", e.ID, err)
+		}
+		body = bytes.NewReader(raw)
+	}
+	httpReq, err := http.NewRequestWithContext(ctx, e.Method, base+path, body)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", e.ID, err)
+	}
+	httpReq.Header.Set(HeaderVersion, Version)
+	if body != nil {
+		httpReq.Header.Set("Content-Type", TypeJSON)
+	}
+	if args.Secret != "" {
+		httpReq.Header.Set("Authorization", "Bearer "+args.Secret)
+	}
+	return httpReq, nil
+}
+
+// redact drops the URL that net/http puts into its errors: read tickets are in queries.
+func redact(err error) error {
+	var u *url.Error
+	if errors.As(err, &u) {
+		return u.Err
+	}
+	return err
+}
+
+// ReadProblem turns an error answer into a *Problem, whatever its body is.
+func ReadProblem(res *http.Response) *Problem {
+	raw, _ := io.ReadAll(io.LimitReader(res.Body, smallBody)) // a broken body still leaves the status
+	kind, _, _ := mime.ParseMediaType(res.Header.Get("Content-Type"))
+	var p Problem
+	if kind == TypeProblem && json.Unmarshal(raw, &p) == nil && p.Code != "" {
+		return &p
+	}
+	code := Internal
+	switch res.StatusCode {
+	case http.StatusNotFound:
+		code = NotFound
+	case http.StatusBadGateway, http.StatusServiceUnavailable, http.StatusGatewayTimeout:
+		code = Unavailable
+	}
+	return &Problem{Type: "about:blank", Title: res.Status, Status: res.StatusCode, Code: code}
+}
+
+// WriteProblem answers with err: its *Problem, or an internal error that tells nothing.
+func WriteProblem(w http.ResponseWriter, err error) {
+	var p *Problem
+	if !errors.As(err, &p) {
+		p = NewProblem(Internal, "The fault has been noted; try again in a while.")
+	}
+	w.Header().Set("Content-Type", TypeProblem)
+	w.Header().Set("Cache-Control", "no-store")
+	if p.RetryAfter > 0 {
+		w.Header().Set("Retry-After", fmt.Sprint(p.RetryAfter))
+	}
+	w.WriteHeader(p.Status)
+	json.NewEncoder(w).Encode(p) // a caller that went away cannot be told
+}
+
+// Request is what a handler gets besides the body.
+type Request struct {
+	*http.Request
+	// Secret is the text after "Bearer ", empty where there is none.
+	Secret string
+}
+
+// Handle registers h for e on mux. It checks the protocol version, the body's
+// type and size, applies the time-out and encodes the answer; onError sees every
+// error that is not a *Problem.
+func (e Endpoint[Req, Res]) Handle(mux *http.ServeMux, onError func(id string, err error), h func(context.Context, Request, Req) (Res, error)) {
+	mux.HandleFunc(e.Pattern(), func(w http.ResponseWriter, r *http.Request) {
+		res, err := e.serve(w, r, h)
+		if err != nil {
+			var p *Problem
+			if !errors.As(err, &p) {
+				onError(e.ID, err)
+			}
+			WriteProblem(w, err)
+			return
+		}
+		w.Header().Set("Cache-Control", "no-store")
+		if _, empty := any(res).(Empty); empty {
+			w.WriteHeader(http.StatusNoContent)
+			return
+		}
+		w.Header().Set("Content-Type", TypeJSON)
+		json.NewEncoder(w).Encode(res) // a caller that went away cannot be told
+	})
+}
+
+func (e Endpoint[Req, Res]) serve(w http.ResponseWriter, r *http.Request, h func(context.Context, Request, Req) (Res, error)) (Res, error) {
+	var req Req
+	var none Res
+	if err := CheckVersion(r); err != nil {
+		return none, err
+	}
+	ctx, cancel := context.WithTimeout(r.Context(), e.Timeout)
+	defer cancel()
+	if e.MaxBody > 0 {
+		if err := ReadJSON(w, r, e.MaxBody, &req); err != nil {
+			return none, err
+		}
+	}
+	secret, _ := strings.CutPrefix(r.Header.Get("Authorization"), "Bearer ")
+	if e.Auth != AuthNone && secret == "" {
+		return none, NewProblem(Unauthorized, "This call wants its secret in the Authorization header.")
+	}
+	return h(ctx, Request{Request: r.WithContext(ctx), Secret: secret}, req)
+}
+
+// CheckVersion refuses requests that name another protocol version or none.
+func CheckVersion(r *http.Request) error {
+	have := r.Header.Get(HeaderVersion)
+	if have == "" {
+		have = r.URL.Query().Get("v")
+	}
+	if have != Version {
+		return NewProblem(UnknownVersion, "This side speaks protocol version %s; update the older of the two.", Version)
+	}
+	return nil
+}
+
+// ReadJSON decodes a body of at most max bytes strictly: one value, no unknown fields.
+func ReadJSON(w http.ResponseWriter, r *http.Request, max int64, v any) error {
+	if kind, _, err := mime.ParseMediaType(r.Header.Get("Content-Type")); err != nil || kind != TypeJSON {
+		return NewProblem(BadRequest, "The body must be %s.", TypeJSON)
+	}
+	dec := json.NewDecoder(http.MaxBytesReader(w, r.Body, max))
+	dec.DisallowUnknownFields()
+	err := dec.Decode(v)
+	if err == nil {
+		_, err = dec.Token()
+		if errors.Is(err, io.EOF) {
+			return nil
+		}
+		err = errors.New("more than one value")
+	}
+	var tooLarge *http.MaxBytesError
+	if errors.As(err, &tooLarge) {
+		return NewProblem(BodyTooLarge, "At most %d bytes are taken here.", max)
+	}
+	return NewProblem(BadRequest, "The body does not have the expected form: %v.", err)
+}
