@@ -1,0 +1,54 @@
+// Command dev is how people work on Holdfast:
+//
+//	go run ./dev [flags of holdfast dev]   build what changed, run the whole service here
+//	go run ./dev test [stage…]             everything that must hold, with installation of what is missing
+//	go run ./dev gen                       make generated files anew
+//	go run ./dev web                       build the web app only
+//
+// It builds and starts programs and knows nothing of what they do.
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"os/signal"
+	"syscall"
+)
+
+var errUsage = errors.New("usage: go run ./dev [test [stage…] | gen | web | mutants [name…] | flags of holdfast dev]")
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	if err := run(ctx, os.Args[1:]); err != nil {
+		fmt.Fprintln(os.Stderr, "dev:", err)
+		var exit *exec.ExitError
+		if errors.As(err, &exit) && exit.ExitCode() > 0 {
+			os.Exit(exit.ExitCode())
+		}
+		os.Exit(1)
+	}
+}
+
+func run(ctx context.Context, args []string) error {
+	if err := enterRoot(); err != nil {
+		return err
+	}
+	if len(args) == 0 || args[0][0] == '-' {
+		return demo(ctx, args)
+	}
+	switch args[0] {
+	case "test":
+		return test(ctx, args[1:])
+	case "mutants":
+		return test(ctx, append([]string{"mutants"}, args[1:]...))
+	case "gen":
+		return generate(ctx)
+	case "web":
+		return buildWeb(ctx)
+	}
+	return errUsage
+}

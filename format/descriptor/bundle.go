@@ -1,0 +1,159 @@
+package descriptor
+
+import (
+	"cmp"
+	"fmt"
+	"slices"
+	"strings"
+
+	"holdfast/format/wire"
+)
+
+// Limits of docs/format.md §10.
+const (
+	// MaxBundle is the greatest size of an encoded bundle.
+	MaxBundle = 64 << 20
+	// MaxEntries bounds the descriptors in a bundle.
+	MaxEntries = 1 << 18
+)
+
+// Bundle is what one link to several files lists. Entries are sorted by path,
+// compared as bytes; NewBundle sorts.
+type Bundle struct {
+	Entries []Descriptor `cbor:"1,keyasint"`
+	Title   string       `cbor:"2,keyasint,omitempty"`
+}
+
+// NewBundle sorts entries, in place, and returns the bundle that they make, checked.
+func NewBundle(title string, entries []Descriptor) (Bundle, error) {
+	slices.SortFunc(entries, func(a, b Descriptor) int { return cmp.Compare(a.Path, b.Path) })
+	b := Bundle{Entries: entries, Title: title}
+	return b, b.Check()
+}
+
+// Check tells whether b obeys docs/format.md §10, its descriptors included.
+func (b Bundle) Check() error {
+	if len(b.Entries) == 0 || len(b.Entries) > MaxEntries {
+		return fmt.Errorf("%w: %d entries, 1 to %d allowed", ErrBundle, len(b.Entries), MaxEntries)
+	}
+	if b.Title != "" {
+		if err := CheckName(b.Title); err != nil {
+			return fmt.Errorf("title: %w", err)
+		}
+	}
+	for i, d := range b.Entries {
+		if err := d.Check(); err != nil {
+			return fmt.Errorf("entry %d: %w", i, err)
+		}
+		if i == 0 {
+			continue
+		}
+		switch cmp.Compare(b.Entries[i-1].Path, d.Path) {
+		case 0:
+			return fmt.Errorf("%w: entries %d and %d have one path", ErrBundle, i-1, i)
+		case 1:
+			return fmt.Errorf("%w: entry %d is not in order", ErrBundle, i)
+		}
+	}
+	return b.checkParents()
+}
+
+// checkParents refuses a file whose path is the parent of another entry's. The
+// entries are sorted, so that the first path from "file/" on tells; asking for
+// every ancestor of every path instead would let long paths cost their square.
+func (b Bundle) checkParents() error {
+	for i, d := range b.Entries {
+		if d.Kind != File {
+			continue
+		}
+		prefix := d.Path + "/"
+		rest := b.Entries[i+1:]
+		at, _ := slices.BinarySearchFunc(rest, prefix, func(e Descriptor, p string) int { return cmp.Compare(e.Path, p) })
+		if at < len(rest) && strings.HasPrefix(rest[at].Path, prefix) {
+			return fmt.Errorf("%w: entry %d lies below entry %d, which is a file", ErrBundle, i+1+at, i)
+		}
+	}
+	return nil
+}
+
+// Totals are the number of files and the sum of their true sizes, which a link
+// record states. It is an error if the sum is not an integer of the format.
+func (b Bundle) Totals() (files, bytes int64, err error) {
+	for _, d := range b.Entries {
+		if d.Kind != File {
+			continue
+		}
+		files++
+		if bytes += d.Content.Size; bytes > wire.MaxInt { // each is at most 2^53-1: no overflow before the check
+			return 0, 0, fmt.Errorf("%w: the files' sizes add up to more than 2^53-1", ErrBundle)
+		}
+	}
+	return files, bytes, nil
+}
+
+// Encode checks b and returns its encoding, the plaintext of a content stream.
+func (b Bundle) Encode() ([]byte, error) {
+	if err := b.Check(); err != nil {
+		return nil, err
+	}
+	out := wire.Marshal(b)
+	if len(out) > MaxBundle {
+		return nil, fmt.Errorf("%w: %d bytes encoded, at most %d allowed", ErrBundle, len(out), MaxBundle)
+	}
+	return out, nil
+}
+
+// DecodeBundle returns the bundle that b encodes, checked.
+func DecodeBundle(b []byte) (Bundle, error) {
+	if len(b) > MaxBundle {
+		return Bundle{}, fmt.Errorf("%w: %d bytes, at most %d allowed", ErrBundle, len(b), MaxBundle)
+	}
+	if n, ok := statedEntries(b); !ok || n > MaxEntries {
+		return Bundle{}, fmt.Errorf("%w: does not begin with a list of 1 to %d entries", ErrBundle, MaxEntries)
+	}
+	var out Bundle
+	if err := wire.Unmarshal(b, MaxBundle, &out); err != nil {
+		return Bundle{}, fmt.Errorf("bundle: %w", err)
+	}
+	if err := out.Check(); err != nil {
+		return Bundle{}, err
+	}
+	return out, nil
+}
+
+// CBOR's major types that a bundle begins with.
+const (
+	majorArray = 4
+	majorMap   = 5
+)
+
+// statedEntries reads how many entries b says that it has, because the decoder
+// makes room for that many before it looks at the first. Every bundle begins
+// with its map's head, key 1 (no smaller key is allowed) and its array's head.
+func statedEntries(b []byte) (n uint64, ok bool) {
+	major, _, b := head(b)
+	if major != majorMap || len(b) == 0 || b[0] != 1 {
+		return 0, false
+	}
+	major, n, _ = head(b[1:])
+	return n, major == majorArray
+}
+
+// head splits the head of a CBOR item off b; major is -1 if there is none.
+func head(b []byte) (major int, arg uint64, rest []byte) {
+	if len(b) == 0 {
+		return -1, 0, nil
+	}
+	major, low := int(b[0]>>5), b[0]&31
+	if low < 24 {
+		return major, uint64(low), b[1:]
+	}
+	width := 1 << (low - 24)
+	if low > 27 || len(b) < 1+width {
+		return -1, 0, nil
+	}
+	for _, c := range b[1 : 1+width] {
+		arg = arg<<8 | uint64(c)
+	}
+	return major, arg, b[1+width:]
+}

@@ -1,0 +1,6 @@
+import { mount } from 'svelte';
+import Page from './Page.svelte';
+
+const target = document.getElementById('app');
+if (!target) throw new Error('the page has no element #app');
+mount(Page, { target });

@@ -1,0 +1,27 @@
+import { svelte } from '@sveltejs/vite-plugin-svelte';
+import { defineConfig } from 'vitest/config';
+import { emptyDist } from './build/empty-dist.ts';
+
+// The pages: index.html (home and send) and share.html (served for every /s/…).
+// Everything stands in files of its own, because the pages' policy allows no
+// inline script, style or data: URL. The service worker is built apart, by
+// vite.sw.config.ts, for it must be one script under a name that never changes.
+export default defineConfig({
+  plugins: [emptyDist(['placeholder.html']), svelte()],
+  build: {
+    target: 'es2023',
+    outDir: 'dist',
+    emptyOutDir: false, // emptyDist does it, and keeps what stands there for builds without Node
+    assetsInlineLimit: 0,
+    modulePreload: { polyfill: false },
+    sourcemap: false,
+    reportCompressedSize: true,
+    rolldownOptions: { input: { index: 'index.html', share: 'share.html' } },
+  },
+  worker: { format: 'es' },
+  test: {
+    environment: 'node',
+    include: ['src/**/*.test.ts'],
+    testTimeout: 30_000, // Argon2id with 64 MiB, on a busy machine
+  },
+});
