@@ -25,4 +25,8 @@ require (
 	rsc.io/qr v0.2.0
 )
 
-require github.com/x448/float16 v0.8.4 // indirect
+require (
+	github.com/klauspost/cpuid/v2 v2.0.12 // indirect
+	github.com/x448/float16 v0.8.4 // indirect
+	google.golang.org/protobuf v1.36.12 // indirect
+)

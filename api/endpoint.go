@@ -49,6 +49,11 @@ const (
 	AuthManage
 )
 
+// String is the name in generated documents.
+func (a Auth) String() string {
+	return [...]string{AuthNone: "none", AuthUpload: "upload", AuthManage: "manage"}[a]
+}
+
 // Info describes one endpoint.
 type Info struct {
 	// ID is the operation's name in openapi.json and the generated types.

@@ -124,7 +124,7 @@ type Node struct {
 // where the length is not known yet.
 type OpenUploadRequest struct {
 	Bytes int64 `json:"bytes"`
-	// Days and Downloads are checked against the limits before byte 1.
+	// Days is the life that the link shall have; limits are checked before byte 1.
 	Days int `json:"days"`
 }
 

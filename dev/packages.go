@@ -16,7 +16,6 @@ var needs = map[string]string{
 	"firefox-esr":        "firefox-esr",
 	"b3sum":              "b3sum",
 	"strace":             "strace",
-	"fusermount3":        "fuse3",
 	"ip":                 "iproute2",
 	"/usr/sbin/iptables": "iptables",
 	"/usr/bin/python3":   "python3",

@@ -10,6 +10,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 )
 
@@ -23,7 +24,7 @@ func goTests(ctx context.Context, t *tally) error {
 	}
 	var packages []string
 	for _, p := range strings.Fields(string(out)) {
-		if p != slowPackages[0] && p != "holdfast/dev" {
+		if !slices.Contains(slowPackages, p) {
 			packages = append(packages, p)
 		}
 	}

@@ -10,14 +10,22 @@ import (
 
 // Errors of this package. All of them are wire.ErrEncoding too: a value outside
 // its range is as little the wanted object as bytes that do not decode.
-var (
+const (
 	// ErrDescriptor: a field is missing, out of place or out of range.
-	ErrDescriptor = fmt.Errorf("descriptor: not allowed (%w)", wire.ErrEncoding)
+	ErrDescriptor = invalid("descriptor: not allowed")
 	// ErrPath: a path breaks the rules of docs/format.md §9.
-	ErrPath = fmt.Errorf("descriptor: path not allowed (%w)", wire.ErrEncoding)
+	ErrPath = invalid("descriptor: path not allowed")
 	// ErrBundle: the list as a whole breaks the rules of docs/format.md §10.
-	ErrBundle = fmt.Errorf("descriptor: bundle not allowed (%w)", wire.ErrEncoding)
+	ErrBundle = invalid("descriptor: bundle not allowed")
 )
+
+type invalid string
+
+// Error is the message.
+func (e invalid) Error() string { return string(e) }
+
+// Unwrap makes every such error a wire.ErrEncoding.
+func (invalid) Unwrap() error { return wire.ErrEncoding }
 
 const maxNanos = 999_999_999
 

@@ -1,4 +1,5 @@
 import { mount } from 'svelte';
+import '../../ui/base.css';
 import Page from './Page.svelte';
 
 const target = document.getElementById('app');

@@ -1,0 +1,164 @@
+import type { Bytes } from './bytes.ts';
+import { utf8 } from './bytes.ts';
+import { encodeTree, FIRST_FREE_KEY, Reader, refuse, type Tree } from './cbor.ts';
+import { ID_SIZE, type Id, NAME_SIZE, type Name } from './id.ts';
+
+// Shapes: each object of the format is declared once, and read and written by that declaration. Writing checks what
+// reading checks, so that nothing leaves that no reader would take.
+
+/** How values of T are read and written. Both refuse what is outside the format (`encoding`). */
+export interface Shape<T> {
+  read(from: Reader): T;
+  tree(value: T): Tree;
+}
+
+export type Infer<S> = S extends Shape<infer T> ? T : never;
+
+/** The value whose one encoding `data` is; more than max bytes are refused before decoding. */
+export function decode<T>(shape: Shape<T>, data: Bytes, max: number): T {
+  const reader = new Reader(data, max);
+  const value = shape.read(reader);
+  reader.end();
+  return value;
+}
+
+/** The encoding of value, at most max bytes. */
+export function encode<T>(shape: Shape<T>, value: T, max: number): Bytes {
+  const data = encodeTree(shape.tree(value));
+  if (data.length > max) refuse(`${data.length} bytes, at most ${max} allowed`);
+  return data;
+}
+
+/** A shape with a condition more: `check` says what is wrong with a value, or nothing. */
+export function refine<T>(shape: Shape<T>, check: (value: T) => string | undefined): Shape<T> {
+  function checked(value: T): T {
+    const wrong = check(value);
+    if (wrong !== undefined) refuse(wrong);
+    return value;
+  }
+  return { read: (from) => checked(shape.read(from)), tree: (value) => shape.tree(checked(value)) };
+}
+
+/** An integer from min to max. */
+export function integer(min: number, max: number): Shape<number> {
+  return refine<number>({ read: (from) => from.int(), tree: (value) => value }, (value) =>
+    Number.isSafeInteger(value) && value >= min && value <= max ? undefined : `${value} is not from ${min} to ${max}`,
+  );
+}
+
+export const uint = integer(0, Number.MAX_SAFE_INTEGER);
+export const int = integer(-Number.MAX_SAFE_INTEGER, Number.MAX_SAFE_INTEGER);
+
+/** A byte string of min to max bytes. */
+export function bytes(min: number, max: number): Shape<Bytes> {
+  return refine<Bytes>({ read: (from) => from.bytes(), tree: (value) => value }, ({ length }) =>
+    length >= min && length <= max ? undefined : `${length} bytes where ${min} to ${max} are wanted`,
+  );
+}
+
+/** An id of kind K. */
+export function b16<K extends string>(): Shape<Id<K>> {
+  return bytes(ID_SIZE, ID_SIZE);
+}
+
+export const b32: Shape<Bytes> = bytes(NAME_SIZE, NAME_SIZE);
+export const name: Shape<Name> = b32;
+
+/** A text of min to max bytes of UTF-8. */
+export function text(min: number, max: number): Shape<string> {
+  function checked(value: string, size: number): string {
+    if (size < min || size > max) refuse(`a text of ${size} bytes where ${min} to ${max} are wanted`);
+    return value;
+  }
+  return {
+    read(from) {
+      const { text: value, size } = from.text();
+      return checked(value, size);
+    },
+    tree(value) {
+      if (/\p{Surrogate}/u.test(value)) refuse('a text with half a surrogate pair');
+      return checked(value, utf8(value).length);
+    },
+  };
+}
+
+/** The value true, of an optional key: otherwise the key is left out. */
+export const yes: Shape<true> = { read: (from) => from.yes(), tree: (value) => value };
+
+/** An array of min to max items. */
+export function array<T>(item: Shape<T>, min: number, max: number): Shape<T[]> {
+  return {
+    read: (from) => from.array(min, max, () => item.read(from)),
+    tree(values) {
+      if (values.length < min || values.length > max) refuse(`${values.length} items where ${min} to ${max} are wanted`);
+      return values.map((value) => item.tree(value));
+    },
+  };
+}
+
+/** A key of a map: its number, the shape of its value, and whether it may be left out. */
+interface Field<T, Optional extends boolean> {
+  readonly key: number;
+  readonly shape: Shape<T>;
+  readonly optional: Optional;
+}
+
+export function required<T>(key: number, shape: Shape<T>): Field<T, false> {
+  return { key, shape, optional: false };
+}
+
+export function optional<T>(key: number, shape: Shape<T>): Field<T, true> {
+  return { key, shape, optional: true };
+}
+
+type Fields = Readonly<Record<string, Field<unknown, boolean>>>;
+type Required<F extends Fields> = { [P in keyof F]: F[P] extends Field<unknown, true> ? never : P }[keyof F];
+type Value<F> = F extends Field<infer T, boolean> ? T : never;
+type Fielded<F extends Fields> = { [P in Required<F>]: Value<F[P]> } & {
+  [P in Exclude<keyof F, Required<F>>]?: Value<F[P]>;
+};
+type Flat<T> = { [P in keyof T]: T[P] };
+
+/** A map with named keys: unknown keys below 64 are refused, others ignored; a value undefined is left out. */
+export function map<F extends Fields>(fields: F): Shape<Flat<Fielded<F>>> {
+  const byKey = new Map(Object.entries(fields).map(([property, field]) => [field.key, { property, ...field }]));
+  return {
+    read(from) {
+      const value: Record<string, unknown> = {};
+      from.map((key) => {
+        const field = byKey.get(key);
+        if (field !== undefined) value[field.property] = field.shape.read(from);
+        else if (key >= FIRST_FREE_KEY) from.skip();
+        else refuse(`unknown key ${key}`);
+      });
+      for (const { key, property, optional } of byKey.values()) {
+        if (!optional && !(property in value)) refuse(`key ${key} (${property}) is missing`);
+      }
+      return value as Flat<Fielded<F>>; // every property was read by the shape of its field
+    },
+    tree(value) {
+      const entries = new Map<number, Tree>();
+      const values: Readonly<Record<string, unknown>> = value;
+      for (const { key, property, shape, optional } of byKey.values()) {
+        const field = values[property];
+        if (field !== undefined) entries.set(key, shape.tree(field));
+        else if (!optional) refuse(`key ${key} (${property}) is missing`);
+      }
+      return entries;
+    },
+  };
+}
+
+type Shapes<T extends readonly unknown[]> = { readonly [I in keyof T]: Shape<T[I]> };
+
+/** An array of one item for each shape. */
+export function tuple<T extends readonly unknown[]>(...shapes: Shapes<T>): Shape<T> {
+  return {
+    read(from) {
+      let index = 0;
+      const items = from.array(shapes.length, shapes.length, () => shapes[index++]?.read(from));
+      return items as unknown as T; // item i was read by shape i
+    },
+    tree: (value) => shapes.map((shape, i) => shape.tree(value[i])),
+  };
+}
