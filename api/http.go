@@ -11,6 +11,7 @@ import (
 	"net/http"
 	"net/url"
 	"strings"
+	"time"
 )
 
 // maxResponse bounds what a caller reads of a JSON answer.
@@ -167,6 +168,7 @@ func (e Endpoint[Req, Res]) serve(w http.ResponseWriter, r *http.Request, h func
 	}
 	ctx, cancel := context.WithTimeout(r.Context(), e.Timeout)
 	defer cancel()
+	limitConnection(w, e.Timeout)
 	if e.MaxBody > 0 {
 		if err := ReadJSON(w, r, e.MaxBody, &req); err != nil {
 			return none, err
@@ -177,6 +179,15 @@ func (e Endpoint[Req, Res]) serve(w http.ResponseWriter, r *http.Request, h func
 		return none, NewProblem(Unauthorized, "This call wants its secret in the Authorization header.")
 	}
 	return h(ctx, Request{Request: r.WithContext(ctx), Secret: secret}, req)
+}
+
+// limitConnection bounds reading the body and writing the answer: a context ends
+// neither. Where the connection takes no deadlines there is none to hold up.
+func limitConnection(w http.ResponseWriter, timeout time.Duration) {
+	rc := http.NewResponseController(w)
+	end := time.Now().Add(timeout)
+	_ = rc.SetReadDeadline(end)               // only test recorders refuse
+	_ = rc.SetWriteDeadline(end.Add(timeout)) // the answer may come at the last moment
 }
 
 // CheckVersion refuses requests that name another protocol version or none.

@@ -68,6 +68,9 @@ type ListReceiptsResponse struct {
 // Health of a node.
 type Health struct {
 	Node id.Node `json:"node"`
+	// Declaration is the node's own envelope of type declaration: another node
+	// takes the key from it with which it checks receipts, if the id fits.
+	Declaration string `json:"declaration"`
 	// State: serving or read-only, with the reason.
 	State    string `json:"state"`
 	Reason   string `json:"reason,omitempty"`

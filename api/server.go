@@ -216,6 +216,9 @@ type CommitResponse struct {
 // LinkAuth carries the link's auth value (docs/format.md §11).
 type LinkAuth struct {
 	Auth id.Bytes32 `json:"auth"`
+	// Session lets whoever started a download look again when no downloads are
+	// left. StartSession takes no notice of it.
+	Session string `json:"session,omitempty"`
 }
 
 // LinkLook is what looking shows.
@@ -237,7 +240,8 @@ type LinkSession struct {
 	DownloadsLeft *int64 `json:"downloadsLeft,omitempty"`
 }
 
-// RevisionsRequest asks for revisions by id, or for all from a cursor on.
+// RevisionsRequest asks for revisions by id (at most 16,384), or for all. When
+// the answer's Next is not empty, the same request with it as Cursor goes on.
 type RevisionsRequest struct {
 	Session   string        `json:"session"`
 	Revisions []id.Revision `json:"revisions,omitempty"`
@@ -285,7 +289,10 @@ type Places struct {
 	Tickets []PlaceTicket `json:"tickets"`
 }
 
-// PlacedBlob is a blob with its copies in order of health.
+// PlacedBlob is a blob with its copies in order of health. Where an answer needs
+// very many parts of one blob, it is listed several times, each with a ticket for
+// some of them. Nodes is empty, and Ticket means nothing, when no node of the
+// fleet has it any more.
 type PlacedBlob struct {
 	Upload id.Upload `json:"upload"`
 	Name   id.Name   `json:"name"`
@@ -303,7 +310,8 @@ type PlaceTicket struct {
 
 // LinkState is what the sender may know.
 type LinkState struct {
-	// State: live, expired, used-up or revoked.
+	// State: live, expired, used-up or revoked. Of a link that has ended nothing
+	// else is known, and the numbers are 0.
 	State     string `json:"state"`
 	Expires   int64  `json:"expires"`
 	Downloads int64  `json:"downloads"`

@@ -86,9 +86,6 @@ func (l Link) Fragment() string {
 
 // ParseFragment reads the part after # of the link with that handle.
 func ParseFragment(handle id.Handle, text string) (Link, error) {
-	if text == "" {
-		return Link{}, ErrNoKey
-	}
 	if len(text) != fragmentChars {
 		return Link{}, fmt.Errorf("%w (%d characters after #, a link has %d)", ErrCut, len(text), fragmentChars)
 	}

@@ -36,7 +36,7 @@ func Parse(text string) (l Link, base string, err error) {
 	}
 	address, fragment, _ := strings.Cut(text, "#")
 	u, err := url.Parse(address)
-	if err != nil || u.Host == "" || u.User != nil {
+	if err != nil || u.Hostname() == "" || u.User != nil {
 		return Link{}, "", ErrURL // the parser's own error would quote the text
 	}
 	if u.Scheme != "https" && (u.Scheme != "http" || !loopback(u.Hostname())) {
@@ -51,6 +51,9 @@ func Parse(text string) (l Link, base string, err error) {
 		return Link{}, "", fmt.Errorf("%w (its part before # is damaged)", ErrCut)
 	}
 	base = u.Scheme + "://" + strings.ToLower(u.Host)
+	if fragment == "" {
+		return Link{Handle: handle}, base, ErrNoKey
+	}
 	l, err = ParseFragment(handle, fragment)
 	if err != nil {
 		return Link{Handle: handle}, base, err

@@ -15,6 +15,7 @@ import (
 
 	"golang.org/x/crypto/argon2"
 	"golang.org/x/text/secure/precis"
+	"golang.org/x/text/unicode/norm"
 
 	"holdfast/format/id"
 )
@@ -46,6 +47,11 @@ const (
 	keySize      = 32
 )
 
+// maxMarks bounds combining marks in a row. Unicode's Stream-Safe Text Format
+// (UAX #15) has the same limit; beyond it normalisers differ, and a password
+// must not depend on which one a program has.
+const maxMarks = 30
+
 const saltLabel = "holdfast/v1/link-pw\x00"
 
 // Prepare returns the password as it enters a key derivation: spaces of all
@@ -67,6 +73,9 @@ func Prepare(text string) (string, error) {
 	if strings.ContainsFunc(text, unicode.IsControl) {
 		return "", fmt.Errorf("%w: a control character, such as Tab or a line break", ErrCharacter)
 	}
+	if manyMarks(text) {
+		return "", fmt.Errorf("%w: more than %d accents or other marks on one letter", ErrCharacter, maxMarks)
+	}
 	out, err := precis.OpaqueString.String(text)
 	if err != nil {
 		return "", fmt.Errorf("%w: an invisible, unassigned or joining character, or an emoji made of several; use letters, digits, signs and spaces", ErrCharacter)
@@ -75,6 +84,18 @@ func Prepare(text string) (string, error) {
 		return "", fmt.Errorf("%w (%d bytes)", ErrLong, len(out))
 	}
 	return out, nil
+}
+
+func manyMarks(text string) bool {
+	marks := 0
+	for _, r := range norm.NFD.String(text) {
+		if !unicode.Is(unicode.M, r) {
+			marks = 0
+		} else if marks++; marks > maxMarks {
+			return true
+		}
+	}
+	return false
 }
 
 // LinkKey prepares the password and stretches it for the link with that handle.

@@ -137,8 +137,8 @@ func allowed(v any) bool {
 		}
 		return true
 	case map[int64]any:
-		for _, e := range v {
-			if !allowed(e) {
+		for k, e := range v {
+			if !allowed(k) || !allowed(e) {
 				return false
 			}
 		}

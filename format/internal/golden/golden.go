@@ -62,7 +62,18 @@ func Sync[C Case](t *testing.T, name, about string, cases []C) []C {
 	return read[C](t, path, have)
 }
 
-func read[C Case](t *testing.T, path string, raw []byte) []C {
+// Read returns the cases on disk, for instance to seed a fuzz target.
+func Read[C Case](t testing.TB, name string) []C {
+	t.Helper()
+	path := filepath.Join(Dir, name)
+	raw, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return read[C](t, path, raw)
+}
+
+func read[C Case](t testing.TB, path string, raw []byte) []C {
 	t.Helper()
 	var f file[C]
 	dec := json.NewDecoder(bytes.NewReader(raw))

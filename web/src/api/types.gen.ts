@@ -224,6 +224,11 @@ export interface Limits {
 /** LinkAuth carries the link's auth value (docs/format.md §11). */
 export interface LinkAuth {
   auth: Bytes32;
+  /**
+   * Session lets whoever started a download look again when no downloads are left. StartSession takes no notice of
+   * it.
+   */
+  session?: string;
 }
 
 /** LinkLook is what looking shows. */
@@ -263,7 +268,10 @@ export interface LinkSpec {
 
 /** LinkState is what the sender may know. */
 export interface LinkState {
-  /** State: live, expired, used-up or revoked. */
+  /**
+   * State: live, expired, used-up or revoked. Of a link that has ended nothing else is known, and the numbers are
+   * 0.
+   */
   state: string;
   expires: number;
   downloads: number;
@@ -329,7 +337,11 @@ export interface PlaceTicket {
   expires: number;
 }
 
-/** PlacedBlob is a blob with its copies in order of health. */
+/**
+ * PlacedBlob is a blob with its copies in order of health. Where an answer needs very many parts of one blob, it
+ * is listed several times, each with a ticket for some of them. Nodes is empty, and Ticket means nothing, when
+ * no node of the fleet has it any more.
+ */
 export interface PlacedBlob {
   upload: UploadID;
   name: Bytes32;
@@ -397,7 +409,10 @@ export interface RevisionsPage extends Places {
   next?: string;
 }
 
-/** RevisionsRequest asks for revisions by id, or for all from a cursor on. */
+/**
+ * RevisionsRequest asks for revisions by id (at most 16,384), or for all. When the answer's Next is not empty,
+ * the same request with it as Cursor goes on.
+ */
 export interface RevisionsRequest {
   session: string;
   revisions?: RevisionID[];

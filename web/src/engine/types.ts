@@ -126,7 +126,7 @@ export interface Engine {
   send(items: readonly SendItem[], options: SendOptions, onProgress: (p: SendProgress) => void): Task<SendResult>;
   revoke(handle: string, manageSecret: string): Promise<void>;
   /** Throws EngineError with no-key, cut, unknown-link or checksum. */
-  parse(handle: string, fragment: string): LinkParts;
+  parse(handle: string, fragment: string): Promise<LinkParts>;
   look(handle: string, fragment: string, password?: string): Promise<LinkView>;
   /** Streams one entry, or all as a ZIP, to disk. Starting counts as a download, once for each opened link and day. */
   download(view: LinkView, what: number | 'all', onProgress: (p: DownloadProgress) => void): Task<void>;
@@ -161,13 +161,16 @@ export type EngineErrorCode =
 
 export class EngineError extends Error {
   override readonly name = 'EngineError';
-  constructor(
-    readonly code: EngineErrorCode,
-    /** What it was about: a file's name, a node; never a secret. */
-    readonly detail = '',
-    /** Seconds after which trying again can help. */
-    readonly retryAfter?: number,
-  ) {
+  readonly code: EngineErrorCode;
+  /** What it was about: a file's name, a node; never a secret. */
+  readonly detail: string;
+  /** Seconds after which trying again can help. */
+  readonly retryAfter: number | undefined;
+
+  constructor(code: EngineErrorCode, detail = '', retryAfter?: number) {
     super(detail === '' ? code : `${code}: ${detail}`);
+    this.code = code;
+    this.detail = detail;
+    this.retryAfter = retryAfter;
   }
 }

@@ -1,5 +1,5 @@
-import type { Bytes } from './bytes.ts';
 import { MAX_BLOB } from './blob.ts';
+import type { Bytes } from './bytes.ts';
 import { CHUNK_SIZE, type ChainingValue, fromBytes, leftSize, parentValue, subtreeValue } from './chunk.ts';
 import { FormatError } from './errors.ts';
 import type { Name } from './id.ts';
@@ -25,7 +25,9 @@ function refuse(message: string): never {
 
 function checkRequest({ size, offset, length }: SliceRequest): void {
   if (!(Number.isInteger(size) && size >= 1 && size <= MAX_BLOB)) refuse(`no blob has ${size} bytes`);
-  if (!(Number.isInteger(offset) && Number.isInteger(length) && offset >= 0 && length >= 1 && offset + length <= size)) {
+  if (
+    !(Number.isInteger(offset) && Number.isInteger(length) && offset >= 0 && length >= 1 && offset + length <= size)
+  ) {
     refuse(`${length} bytes from ${offset} do not lie in a blob of ${size}`);
   }
 }
@@ -70,7 +72,10 @@ export function openSlice(slice: Bytes, request: SliceRequest): Bytes {
   }
   function walk(at: number, size: number, value: ChainingValue, root: boolean): void {
     if (at >= offset + length || at + size <= offset) return;
-    if (size <= GROUP_SIZE) return group(at, size, value, root);
+    if (size <= GROUP_SIZE) {
+      group(at, size, value, root);
+      return;
+    }
     const left = fromBytes(take(PARENT_SIZE / 2));
     const right = fromBytes(take(PARENT_SIZE / 2));
     if (!same(parentValue(left, right, root), value)) refuse(`the tree over the bytes from ${at} on is not the blob's`);

@@ -29,16 +29,6 @@ export function equal(a: Uint8Array, b: Uint8Array): boolean {
   return difference === 0;
 }
 
-/** Where a stands to b in the order of bytes: below 0, 0, above 0. */
-export function compare(a: Uint8Array, b: Uint8Array): number {
-  const shared = Math.min(a.length, b.length);
-  for (let i = 0; i < shared; i++) {
-    const difference = (a[i] ?? 0) - (b[i] ?? 0);
-    if (difference !== 0) return difference;
-  }
-  return a.length - b.length;
-}
-
 /** n fresh random bytes; getRandomValues gives 65,536 a call at most, and nobody here wants more. */
 export function random(n: number): Bytes {
   return crypto.getRandomValues(new Uint8Array(n));

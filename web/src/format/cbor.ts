@@ -1,13 +1,10 @@
-import { encode as cborEncode, rfc8949EncodeOptions, Tokenizer } from 'cborg';
-import type { Bytes } from './bytes.ts';
+import { Tokenizer } from 'cborg';
+import { type Bytes, utf8 } from './bytes.ts';
 import { FormatError } from './errors.ts';
 
-// Deterministic CBOR in the narrow subset of docs/format.md §7. Values are read straight from the tokens into the
-// shape that is wanted (shape.ts): nothing is built that was not asked for, and what is accepted is exactly what
-// `encodeTree` writes, but for unknown map keys from 64 on.
-
-/** What encodes to CBOR. */
-export type Tree = number | boolean | string | Bytes | Tree[] | Map<number, Tree>;
+// Deterministic CBOR in the narrow subset of docs/format.md §7. Values are read from and written to the shape that is
+// wanted (shape.ts), with nothing in between: a listing of 200,000 files is encoded in a second, where building it up
+// for the library's encoder takes ten and a gigabyte.
 
 /** The lowest map key that a decoder ignores when it does not know it. */
 export const FIRST_FREE_KEY = 64;
@@ -73,7 +70,7 @@ export class Reader {
 
   /** A text, with the number of its bytes. */
   text(): { text: string; size: number } {
-    const raw = this.#expect('string').raw as Bytes;
+    const raw = rawText(this.#expect('string'));
     return { text: utf8Text(raw), size: raw.length };
   }
 
@@ -83,7 +80,7 @@ export class Reader {
     return true;
   }
 
-  array<T>(min: number, max: number, item: () => T): T[] {
+  items<T>(min: number, max: number, item: () => T): T[] {
     const count = this.#enter(this.#expect('array'), max);
     if (count < min) refuse(`${count} items, at least ${min} wanted`);
     const items: T[] = [];
@@ -93,7 +90,7 @@ export class Reader {
   }
 
   /** Calls `entry` for each key, in their order; it reads the value. */
-  map(entry: (key: number) => void): void {
+  entries(entry: (key: number) => void): void {
     this.#pairs(this.#expect('map'), entry);
   }
 
@@ -106,7 +103,7 @@ export class Reader {
         integer(token);
         return;
       case 'string':
-        utf8Text(token.raw as Bytes);
+        utf8Text(rawText(token));
         return;
       case 'bytes':
       case 'true':
@@ -158,6 +155,11 @@ function integer(token: Token): number {
   return value;
 }
 
+/** The bytes of a text; the library keeps none for the empty one. */
+function rawText(token: Token): Bytes {
+  return (token.raw ?? new Uint8Array(0)) as Bytes;
+}
+
 function utf8Text(raw: Bytes): string {
   try {
     return decoder.decode(raw);
@@ -172,7 +174,90 @@ function follows(a: number, b: number): boolean {
   return b < 0 || b > a;
 }
 
-/** The one encoding of tree. */
-export function encodeTree(tree: Tree): Bytes {
-  return new Uint8Array(cborEncode(tree, rfc8949EncodeOptions));
+// Major types.
+const BYTES = 2;
+const TEXT = 3;
+const ARRAY = 4;
+const MAP = 5;
+const TRUE = 0xf5;
+
+/** Puts an encoding together, item by item, each in its one form. */
+export class Writer {
+  #buffer = new Uint8Array(256);
+  #view = new DataView(this.#buffer.buffer);
+  #size = 0;
+
+  int(value: number): void {
+    if (!Number.isSafeInteger(value)) refuse('an integer beyond 2^53-1');
+    if (value >= 0) this.#head(0, value);
+    else this.#head(1, -1 - value);
+  }
+
+  bytes(value: Bytes): void {
+    this.#head(BYTES, value.length);
+    this.#append(value);
+  }
+
+  text(value: string): void {
+    const raw = utf8(value);
+    this.#head(TEXT, raw.length);
+    this.#append(raw);
+  }
+
+  yes(): void {
+    this.#room(1);
+    this.#buffer[this.#size++] = TRUE;
+  }
+
+  /** Begins an array: so many items follow. */
+  array(count: number): void {
+    this.#head(ARRAY, count);
+  }
+
+  /** Begins a map: so many keys, each with its value, follow in the order of keys. */
+  map(count: number): void {
+    this.#head(MAP, count);
+  }
+
+  /** What was written. */
+  result(): Bytes {
+    return this.#buffer.slice(0, this.#size);
+  }
+
+  #room(size: number): void {
+    if (this.#size + size <= this.#buffer.length) return;
+    const larger = new Uint8Array(Math.max(2 * this.#buffer.length, this.#size + size));
+    larger.set(this.#buffer);
+    this.#buffer = larger;
+    this.#view = new DataView(larger.buffer);
+  }
+
+  #append(raw: Bytes): void {
+    this.#room(raw.length);
+    this.#buffer.set(raw, this.#size);
+    this.#size += raw.length;
+  }
+
+  #head(major: number, argument: number): void {
+    this.#room(9);
+    const first = major << 5;
+    if (argument < 24) {
+      this.#view.setUint8(this.#size++, first | argument);
+    } else if (argument < 2 ** 8) {
+      this.#view.setUint16(this.#size, ((first | 24) << 8) | argument);
+      this.#size += 2;
+    } else if (argument < 2 ** 16) {
+      this.#view.setUint8(this.#size, first | 25);
+      this.#view.setUint16(this.#size + 1, argument);
+      this.#size += 3;
+    } else if (argument < 2 ** 32) {
+      this.#view.setUint8(this.#size, first | 26);
+      this.#view.setUint32(this.#size + 1, argument);
+      this.#size += 5;
+    } else {
+      this.#view.setUint8(this.#size, first | 27);
+      this.#view.setBigUint64(this.#size + 1, BigInt(argument));
+      this.#size += 9;
+    }
+  }
 }

@@ -11,7 +11,14 @@ const PARENT = 4;
 const ROOT = 8;
 
 const IV = Uint32Array.of(
-  0x6a09e667, 0xbb67ae85, 0x3c6ef372, 0xa54ff53a, 0x510e527f, 0x9b05688c, 0x1f83d9ab, 0x5be0cd19,
+  0x6a09e667,
+  0xbb67ae85,
+  0x3c6ef372,
+  0xa54ff53a,
+  0x510e527f,
+  0x9b05688c,
+  0x1f83d9ab,
+  0x5be0cd19,
 );
 const PERMUTATION = [2, 6, 3, 10, 7, 0, 4, 13, 1, 11, 12, 5, 9, 14, 15, 8];
 
@@ -41,6 +48,7 @@ function rotate(word: number, left: number): number {
  * Replaces `cv` by its compression with the block. The chunk's number is below 2^32: blobs are small. The state stands
  * in variables and the steps are written out, which makes it four times as fast as a loop over arrays.
  */
+// biome-ignore lint/complexity/noExcessiveCognitiveComplexity: it counts each "?? 0", which only tells the compiler that no index is out of range
 function compress(cv: ChainingValue, chunk: number, size: number, flags: number): void {
   let v0 = cv[0] ?? 0;
   let v1 = cv[1] ?? 0;

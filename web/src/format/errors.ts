@@ -19,6 +19,9 @@ export type FormatErrorCode =
   | 'cut' // a link that is not whole
   | 'unknown' // a link of a kind that this program does not know
   | 'checksum' // a link mistyped, or the key of another link
+  | 'expired' // a ticket whose time is over
+  | 'other-node' // a ticket for other nodes
+  | 'not-listed' // a ticket that does not cover these bytes
   | 'password'; // a password that cannot be used
 
 /** The one error of this folder. Its message says what is wrong, and never holds a secret. */

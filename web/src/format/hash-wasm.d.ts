@@ -3,12 +3,14 @@
 
 declare module 'hash-wasm/dist/blake3.umd.min.js' {
   import type { createBLAKE3 } from 'hash-wasm';
+
   const hashWasm: { readonly createBLAKE3: typeof createBLAKE3 };
   export default hashWasm;
 }
 
 declare module 'hash-wasm/dist/argon2.umd.min.js' {
   import type { argon2id } from 'hash-wasm';
+
   const hashWasm: { readonly argon2id: typeof argon2id };
   export default hashWasm;
 }

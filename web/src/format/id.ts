@@ -86,8 +86,8 @@ export function newKey(): Bytes {
 
 const KEY_ID_LABEL = utf8('holdfast/v1/key-id\0');
 
-/** The id of an Ed25519 public key; a node's id is that of its signing key. */
-export async function keyId(publicKey: Bytes): Promise<KeyId> {
+/** The id of an Ed25519 public key; a node's id is that of its signing key: `keyId<'node'>(key)`. */
+export async function keyId<K extends string = 'key'>(publicKey: Bytes): Promise<Id<K>> {
   if (publicKey.length !== 32) throw new RangeError('an Ed25519 public key has 32 bytes');
   return (await sha256(concat(KEY_ID_LABEL, publicKey))).slice(0, ID_SIZE);
 }

@@ -2,7 +2,7 @@ import { type Bytes, concat, equal, random } from './bytes.ts';
 import { FormatError } from './errors.ts';
 import type { FileId, RevisionId } from './id.ts';
 import { derive, deriveAesKey, importKeyMaterial, info, LABEL } from './kdf.ts';
-import { FIRST_PLAIN, HEADER_SIZE, isStreamLength, PLAIN, SEGMENT_SIZE, segmentAt, TAG_SIZE } from './stream.ts';
+import { FIRST_PLAIN, HEADER_SIZE, PLAIN, plainLength, segmentAt, TAG_SIZE } from './stream.ts';
 
 // Content streams (docs/format.md §4): Tink's streaming AEAD under a content key that neither the holder of K nor the
 // keeper of R has alone, with a commitment to that key. Segments seal and open in any order, several at once.
@@ -10,7 +10,7 @@ import { FIRST_PLAIN, HEADER_SIZE, isStreamLength, PLAIN, SEGMENT_SIZE, segmentA
 const HEADER_BYTE = 0x28;
 const SALT_SIZE = 32;
 const PREFIX_SIZE = 7;
-const MAX_SEGMENTS = 2 ** 32;
+const MAX_SEGMENTS = 2 ** 32; // the counter in the nonce
 
 /** What a stream is sealed under: the file key K, the release key R, and the ids it belongs to. */
 export interface ContentKeys {
@@ -134,7 +134,7 @@ export class Opener {
    * another key the answer is `commitment`, not garbage and not "damaged".
    */
   static async create(keys: ContentKeys, head: StreamHead, commitment: Bytes, length: number): Promise<Opener> {
-    if (!isStreamLength(length)) throw new FormatError('length', `no stream has ${length} bytes`);
+    plainLength(length); // refuses what no stream has
     const derived = await deriveStreamKey(keys, head.salt);
     if (!equal(derived.commitment, commitment)) {
       throw new FormatError('commitment', 'the key does not fit this file, or the file is not the one that was sent');
@@ -167,14 +167,4 @@ export function withoutPadding(plain: Bytes, offset: number, trueSize: number): 
     if (plain[i] !== 0) throw new FormatError('padding', `byte ${offset + i} of the padding is not zero`);
   }
   return plain.subarray(0, size);
-}
-
-/** The segments of a stream in `part`, which begins at stream offset `from`, a segment's start: each as a view. */
-export function* segmentsIn(part: Bytes, from: number): Generator<{ index: number; ciphertext: Bytes }> {
-  let index = Math.floor(from / SEGMENT_SIZE);
-  for (let at = 0; at < part.length; index++) {
-    const end = Math.min((index + 1) * SEGMENT_SIZE - from, part.length);
-    yield { index, ciphertext: part.subarray(at, end) };
-    at = end;
-  }
 }

@@ -1,6 +1,6 @@
 import type { Bytes } from './bytes.ts';
 import { utf8 } from './bytes.ts';
-import { encodeTree, FIRST_FREE_KEY, Reader, refuse, type Tree } from './cbor.ts';
+import { FIRST_FREE_KEY, Reader, refuse, Writer } from './cbor.ts';
 import { ID_SIZE, type Id, NAME_SIZE, type Name } from './id.ts';
 
 // Shapes: each object of the format is declared once, and read and written by that declaration. Writing checks what
@@ -9,7 +9,7 @@ import { ID_SIZE, type Id, NAME_SIZE, type Name } from './id.ts';
 /** How values of T are read and written. Both refuse what is outside the format (`encoding`). */
 export interface Shape<T> {
   read(from: Reader): T;
-  tree(value: T): Tree;
+  write(to: Writer, value: T): void;
 }
 
 export type Infer<S> = S extends Shape<infer T> ? T : never;
@@ -24,7 +24,9 @@ export function decode<T>(shape: Shape<T>, data: Bytes, max: number): T {
 
 /** The encoding of value, at most max bytes. */
 export function encode<T>(shape: Shape<T>, value: T, max: number): Bytes {
-  const data = encodeTree(shape.tree(value));
+  const writer = new Writer();
+  shape.write(writer, value);
+  const data = writer.result();
   if (data.length > max) refuse(`${data.length} bytes, at most ${max} allowed`);
   return data;
 }
@@ -36,12 +38,12 @@ export function refine<T>(shape: Shape<T>, check: (value: T) => string | undefin
     if (wrong !== undefined) refuse(wrong);
     return value;
   }
-  return { read: (from) => checked(shape.read(from)), tree: (value) => shape.tree(checked(value)) };
+  return { read: (from) => checked(shape.read(from)), write: (to, value) => shape.write(to, checked(value)) };
 }
 
 /** An integer from min to max. */
 export function integer(min: number, max: number): Shape<number> {
-  return refine<number>({ read: (from) => from.int(), tree: (value) => value }, (value) =>
+  return refine<number>({ read: (from) => from.int(), write: (to, value) => to.int(value) }, (value) =>
     Number.isSafeInteger(value) && value >= min && value <= max ? undefined : `${value} is not from ${min} to ${max}`,
   );
 }
@@ -51,7 +53,7 @@ export const int = integer(-Number.MAX_SAFE_INTEGER, Number.MAX_SAFE_INTEGER);
 
 /** A byte string of min to max bytes. */
 export function bytes(min: number, max: number): Shape<Bytes> {
-  return refine<Bytes>({ read: (from) => from.bytes(), tree: (value) => value }, ({ length }) =>
+  return refine<Bytes>({ read: (from) => from.bytes(), write: (to, value) => to.bytes(value) }, ({ length }) =>
     length >= min && length <= max ? undefined : `${length} bytes where ${min} to ${max} are wanted`,
   );
 }
@@ -75,23 +77,25 @@ export function text(min: number, max: number): Shape<string> {
       const { text: value, size } = from.text();
       return checked(value, size);
     },
-    tree(value) {
+    write(to, value) {
       if (/\p{Surrogate}/u.test(value)) refuse('a text with half a surrogate pair');
-      return checked(value, utf8(value).length);
+      to.text(checked(value, utf8(value).length));
     },
   };
 }
 
 /** The value true, of an optional key: otherwise the key is left out. */
-export const yes: Shape<true> = { read: (from) => from.yes(), tree: (value) => value };
+export const yes: Shape<true> = { read: (from) => from.yes(), write: (to) => to.yes() };
 
 /** An array of min to max items. */
 export function array<T>(item: Shape<T>, min: number, max: number): Shape<T[]> {
   return {
-    read: (from) => from.array(min, max, () => item.read(from)),
-    tree(values) {
-      if (values.length < min || values.length > max) refuse(`${values.length} items where ${min} to ${max} are wanted`);
-      return values.map((value) => item.tree(value));
+    read: (from) => from.items(min, max, () => item.read(from)),
+    write(to, values) {
+      if (values.length < min || values.length > max)
+        refuse(`${values.length} items where ${min} to ${max} are wanted`);
+      to.array(values.length);
+      for (const value of values) item.write(to, value);
     },
   };
 }
@@ -121,30 +125,35 @@ type Flat<T> = { [P in keyof T]: T[P] };
 
 /** A map with named keys: unknown keys below 64 are refused, others ignored; a value undefined is left out. */
 export function map<F extends Fields>(fields: F): Shape<Flat<Fielded<F>>> {
-  const byKey = new Map(Object.entries(fields).map(([property, field]) => [field.key, { property, ...field }]));
+  const inOrder = Object.entries(fields)
+    .map(([property, field]) => ({ property, ...field }))
+    .sort((a, b) => a.key - b.key); // named keys are not negative: this is their order
+  const byKey = new Map(inOrder.map((field) => [field.key, field]));
   return {
     read(from) {
       const value: Record<string, unknown> = {};
-      from.map((key) => {
+      from.entries((key) => {
         const field = byKey.get(key);
         if (field !== undefined) value[field.property] = field.shape.read(from);
         else if (key >= FIRST_FREE_KEY) from.skip();
         else refuse(`unknown key ${key}`);
       });
-      for (const { key, property, optional } of byKey.values()) {
+      for (const { key, property, optional } of inOrder) {
         if (!optional && !(property in value)) refuse(`key ${key} (${property}) is missing`);
       }
       return value as Flat<Fielded<F>>; // every property was read by the shape of its field
     },
-    tree(value) {
-      const entries = new Map<number, Tree>();
+    write(to, value) {
       const values: Readonly<Record<string, unknown>> = value;
-      for (const { key, property, shape, optional } of byKey.values()) {
-        const field = values[property];
-        if (field !== undefined) entries.set(key, shape.tree(field));
-        else if (!optional) refuse(`key ${key} (${property}) is missing`);
+      const present = inOrder.filter(({ key, property, optional }) => {
+        if (values[property] === undefined && !optional) refuse(`key ${key} (${property}) is missing`);
+        return values[property] !== undefined;
+      });
+      to.map(present.length);
+      for (const { key, property, shape } of present) {
+        to.int(key);
+        shape.write(to, values[property]);
       }
-      return entries;
     },
   };
 }
@@ -156,9 +165,14 @@ export function tuple<T extends readonly unknown[]>(...shapes: Shapes<T>): Shape
   return {
     read(from) {
       let index = 0;
-      const items = from.array(shapes.length, shapes.length, () => shapes[index++]?.read(from));
+      const items = from.items(shapes.length, shapes.length, () => shapes[index++]?.read(from));
       return items as unknown as T; // item i was read by shape i
     },
-    tree: (value) => shapes.map((shape, i) => shape.tree(value[i])),
+    write(to, value) {
+      to.array(shapes.length);
+      shapes.forEach((shape, i) => {
+        shape.write(to, value[i]);
+      });
+    },
   };
 }

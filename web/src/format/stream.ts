@@ -1,3 +1,4 @@
+import type { Bytes } from './bytes.ts';
 import { FormatError } from './errors.ts';
 import { isPaddedLength, paddedLength } from './pad.ts';
 
@@ -15,15 +16,18 @@ export const PLAIN = SEGMENT_SIZE - TAG_SIZE;
 /** The pieces that root and blobs are made of: 32 segments. */
 export const PIECE_SIZE = 8 * 1024 * 1024;
 
+/** The most that a revision's 2^20 extents can hold: 8 TiB. The segments' counter reaches further. */
+export const MAX_STREAM = 2 ** 20 * PIECE_SIZE;
+
 /** The number of segments for a padded plaintext of p bytes. */
 export function segmentCount(p: number): number {
   return p <= FIRST_PLAIN ? 1 : 1 + Math.ceil((p - FIRST_PLAIN) / PLAIN);
 }
 
-/** The length of the stream for a padded plaintext of p bytes. */
+/** The length of the stream for a padded plaintext of p bytes; one beyond MAX_STREAM is refused (`length`). */
 export function streamLength(p: number): number {
   const length = HEADER_SIZE + p + TAG_SIZE * segmentCount(p);
-  if (!Number.isSafeInteger(length)) throw new FormatError('length', 'the stream would have 2^53 bytes or more');
+  if (!(length <= MAX_STREAM)) throw new FormatError('length', `the stream would have more than ${MAX_STREAM} bytes`);
   return length;
 }
 
@@ -32,18 +36,13 @@ export function streamLengthOf(trueSize: number): number {
   return streamLength(paddedLength(trueSize));
 }
 
-/** The bytes of padded plaintext in a stream of that length; a length that no stream has is refused (`length`). */
+/** The bytes of padded plaintext in a stream of that length, which is valid or refused (`length`). */
 export function plainLength(length: number): number {
-  const segments = Math.ceil(length / SEGMENT_SIZE);
-  const p = length - HEADER_SIZE - TAG_SIZE * segments;
-  if (!isPaddedLength(p) || streamLength(p) !== length) throw new FormatError('length', `no stream has ${length} bytes`);
-  return p;
-}
-
-/** Whether some stream has that length. */
-export function isStreamLength(length: number): boolean {
   const p = length - HEADER_SIZE - TAG_SIZE * Math.ceil(length / SEGMENT_SIZE);
-  return isPaddedLength(p) && streamLength(p) === length;
+  if (!(length <= MAX_STREAM) || !isPaddedLength(p) || streamLength(p) !== length) {
+    throw new FormatError('length', `no stream has ${length} bytes`);
+  }
+  return p;
 }
 
 /** The number of pieces of a stream of that length. */
@@ -84,6 +83,16 @@ export interface Span {
   readonly last: number;
   readonly from: number;
   readonly to: number;
+}
+
+/** The segments in `part`, which begins with segment `first` (0 without the header): each as a view, in order. */
+export function* segmentsIn(part: Bytes, first: number): Generator<{ index: number; ciphertext: Bytes }> {
+  let at = 0;
+  for (let index = first; at < part.length; index++) {
+    const end = at + (index === 0 ? SEGMENT_SIZE - HEADER_SIZE : SEGMENT_SIZE);
+    yield { index, ciphertext: part.subarray(at, end) };
+    at = end;
+  }
 }
 
 /** What must be read of a stream of that length for `size` bytes (1 at least) of padded plaintext from `offset`. */

@@ -1,7 +1,7 @@
 // What people are told when something does not work: what happened, what is
 // safe, what to do. One row a code; nothing here depends on secrets.
 import { EngineError, type EngineErrorCode } from '../engine/types.ts';
-import type { IconName } from '../ui/Icon.svelte';
+import type { IconName } from '../ui/icons.ts';
 
 export interface Words {
   readonly title: string;
@@ -146,7 +146,8 @@ export interface Told extends Words {
 }
 
 export function tell(error: unknown): Told {
-  const known = error instanceof EngineError ? error : new EngineError('internal', error instanceof Error ? error.name : '');
+  const known =
+    error instanceof EngineError ? error : new EngineError('internal', error instanceof Error ? error.name : '');
   const words = table[known.code];
   const wait = known.retryAfter === undefined ? '' : ` (${Math.ceil(known.retryAfter)} s)`;
   return { ...words, text: words.text + wait, code: known.code, detail: known.detail };

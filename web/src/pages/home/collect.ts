@@ -3,7 +3,10 @@
 import type { SendItem } from '../../engine/types.ts';
 
 export function fromPicker(files: FileList): SendItem[] {
-  return Array.from(files, (file) => ({ path: file.webkitRelativePath === '' ? file.name : file.webkitRelativePath, file }));
+  return Array.from(files, (file) => ({
+    path: file.webkitRelativePath === '' ? file.name : file.webkitRelativePath,
+    file,
+  }));
 }
 
 /** Reads a drop or a paste. The browser empties the list after the event, so entries are taken at once. */

@@ -1,7 +1,7 @@
 // What kind of thing a file is, from its name: for icons and words only.
 // Nothing is opened or run because of it.
 import type { LinkEntry } from '../../engine/types.ts';
-import type { IconName } from '../../ui/Icon.svelte';
+import type { IconName } from '../../ui/icons.ts';
 
 const table: readonly (readonly [IconName, string, string])[] = [
   ['image', 'Image', 'jpg jpeg png gif webp avif heic svg tif tiff bmp'],

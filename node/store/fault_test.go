@@ -1,0 +1,131 @@
+package store
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"syscall"
+	"testing"
+	"time"
+
+	"holdfast/format/blob"
+)
+
+func TestFaultsAreToldApart(t *testing.T) {
+	now := time.Unix(1_000_000, 0)
+	for _, c := range []struct {
+		name   string
+		err    error
+		want   error
+		reason Reason
+	}{
+		{"disk full", syscall.ENOSPC, ErrFull, Full},
+		{"quota", syscall.EDQUOT, ErrFull, Full},
+		{"input/output error", syscall.EIO, ErrIO, IOError},
+		{"read-only file system", syscall.EROFS, ErrIO, IOError},
+		{"directory gone", syscall.ENOENT, ErrIO, IOError},
+		{"too many open files", syscall.EMFILE, ErrBusy, Writable},
+		{"too many in the system", syscall.ENFILE, ErrBusy, Writable},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			d, err := OpenDisk(t.TempDir(), Options{Capacity: 1 << 30, Now: func() time.Time { return now }})
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer d.Close()
+			err = d.fault("write", fmt.Errorf("x: %w", &fs.PathError{Op: "write", Path: "p", Err: c.err}))
+			if !errors.Is(err, c.want) || !errors.Is(err, c.err) {
+				t.Fatalf("have %v, want %v", err, c.want)
+			}
+			if got := d.Status().Reason; got != c.reason {
+				t.Fatalf("reason %q, want %q", got, c.reason)
+			}
+			now = now.Add(noRoomFor) // full passes by itself, a broken disk does not
+			if got := d.Status().Reason; (got == Writable) == (c.reason == IOError) {
+				t.Fatalf("later: reason %q", got)
+			}
+		})
+	}
+}
+
+// TestPoisonedBlobIsNotTrusted: a blob whose directory could not be synced and
+// that could not be removed is not shown, and gives way to a good one.
+func TestPoisonedBlobIsNotTrusted(t *testing.T) {
+	d, err := OpenDisk(t.TempDir(), Options{Capacity: 1 << 30})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer d.Close()
+	key, data := testKey("poisoned")
+	if err := put(d, key, data); err != nil {
+		t.Fatal(err)
+	}
+	u := d.use(key.Upload)
+	u.mu.Lock()
+	u.poisoned[key.Name] = true
+	u.held = Usage{}
+	u.mu.Unlock()
+	if got, err := d.List(key.Upload, [32]byte{}, 10); err != nil || len(got) != 0 {
+		t.Fatalf("listed: %v, %v", got, err)
+	}
+	if err := put(d, key, data); err != nil { // not ErrExists
+		t.Fatal(err)
+	}
+	if got, err := d.List(key.Upload, [32]byte{}, 10); err != nil || len(got) != 1 {
+		t.Fatalf("not listed: %v, %v", got, err)
+	}
+	d.done(u)
+}
+
+// TestSecondWriterSharesTheFirstOnesFate: while a blob is renamed but not synced
+// it is neither listed nor held, and a second writer waits for the outcome.
+func TestSecondWriterSharesTheFirstOnesFate(t *testing.T) {
+	for name, fate := range map[string]error{"good": nil, "bad": ErrIO} {
+		t.Run(name, func(t *testing.T) {
+			d, err := OpenDisk(t.TempDir(), Options{Capacity: 1 << 30})
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer d.Close()
+			key, data := testKey(name)
+			u := d.use(key.Upload)
+			defer d.done(u)
+			first := &freshBlob{done: make(chan struct{}), size: int64(len(data))}
+			u.mu.Lock()
+			u.fresh[key.Name] = first
+			u.mu.Unlock()
+			result := make(chan error)
+			go func() { result <- put(d, key, data) }()
+			select {
+			case err := <-result:
+				t.Fatalf("did not wait: %v", err)
+			case <-time.After(20 * time.Millisecond):
+			}
+			u.mu.Lock()
+			delete(u.fresh, key.Name)
+			first.err = fate
+			close(first.done)
+			u.mu.Unlock()
+			if err := <-result; !errors.Is(err, fate) || fate == nil && err != nil {
+				t.Fatalf("have %v, want %v", err, fate)
+			}
+		})
+	}
+}
+
+func testKey(text string) (Key, []byte) {
+	data := []byte(text)
+	return Key{Upload: [16]byte{1, 2, 3}, Name: blob.Name(data)}, data
+}
+
+func put(d *Disk, key Key, data []byte) error {
+	w, err := d.Begin(key, int64(len(data)), 1<<30)
+	if err != nil {
+		return err
+	}
+	if _, err := w.Write(data); err != nil {
+		w.Abort(err)
+		return err
+	}
+	return w.Commit()
+}

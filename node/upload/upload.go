@@ -1,0 +1,300 @@
+// Package upload takes blobs in, hands them on and gives receipts
+// (docs/protocol.md, "Upload"). It promises that a receipt is signed only after
+// the store has made the blob durable, that refused requests cost little, and
+// that no blob is held in memory. Whether a ticket holds is the gate's to say,
+// what a budget has left the store's.
+package upload
+
+import (
+	"context"
+	"errors"
+	"io"
+	"log/slog"
+	"net/http"
+	"sync"
+	"time"
+
+	"holdfast/api"
+	"holdfast/format/blob"
+	"holdfast/format/id"
+	"holdfast/format/ticket"
+	"holdfast/node/gate"
+	"holdfast/node/identity"
+	"holdfast/node/pace"
+	"holdfast/node/peer"
+	"holdfast/node/store"
+)
+
+const (
+	// AtOnce bounds the requests that bring or hand on blobs at one time. Each
+	// takes a buffer and little else; with it memory stays below A5's bound.
+	AtOnce = 192
+	// bufferSize is large enough that system calls and hashing run in long strides.
+	bufferSize = 128 << 10
+	// queueTime is how long a request waits for its turn: less than the 10 seconds
+	// after which a client gives the node up.
+	queueTime = 4 * time.Second
+	// drainTime bounds what is read of a refused body. Clients that are still
+	// sending do not read the answer, and browsers lose it when the connection ends.
+	drainTime = 3 * time.Second
+)
+
+// Handler serves what stores blobs.
+type Handler struct {
+	Store store.Store
+	Gate  *gate.Gate
+	Self  *identity.Identity
+	Peers *peer.Peers
+	Now   func() time.Time
+	Log   *slog.Logger
+	// Life ends when the node stops: work that a client no longer waits for goes on
+	// until then.
+	Life context.Context
+
+	slots   chan struct{}
+	buffers sync.Pool
+}
+
+// Register adds the endpoints to mux.
+func (h *Handler) Register(mux *http.ServeMux) {
+	h.slots = make(chan struct{}, AtOnce)
+	h.buffers.New = func() any { b := make([]byte, bufferSize); return &b }
+	mux.HandleFunc(api.PutBlob.Pattern(), h.put)
+	mux.HandleFunc(api.ForwardBlobs.Pattern(), h.forward)
+	api.ListReceipts.Handle(mux, func(_ string, err error) { h.Log.Error("receipts", "error", err) }, h.receipts)
+}
+
+// put is POST /blobs.
+func (h *Handler) put(w http.ResponseWriter, r *http.Request) {
+	in, err := h.parse(r)
+	if err == nil {
+		err = h.enter(r.Context())
+	}
+	if err != nil {
+		h.refuse(w, r, err)
+		return
+	}
+	defer h.leave()
+	ctx, cancel := context.WithTimeout(h.Life, api.PutBlob.Timeout)
+	defer cancel()
+	writer, err := h.Store.Begin(in.key, in.size, in.grant.Budget)
+	switch {
+	case errors.Is(err, store.ErrExists):
+		h.existing(ctx, w, r, in)
+	case err != nil:
+		h.refuse(w, r, h.problem(err))
+	default:
+		h.receive(ctx, w, r, in, writer)
+	}
+}
+
+// receive takes a new blob in, handing it on meanwhile.
+func (h *Handler) receive(ctx context.Context, w http.ResponseWriter, r *http.Request, in incoming, writer store.Writer) {
+	handOn, cancel := context.WithCancel(ctx)
+	defer cancel()
+	copies := h.Peers.Spread(handOn, in.job(func() (io.ReadCloser, error) { return writer.Follow(), nil }))
+	defer func() {
+		for range copies { // until every reader of the file has gone
+		}
+	}()
+	if err := h.copyBody(w, r, writer); err != nil {
+		cancel()
+		writer.Abort(err)
+		h.refuse(w, r, h.problem(err))
+		return
+	}
+	// All bytes are here: from now on the blob is stored, whether the client waits
+	// or not. It will find the receipts when it asks.
+	if err := writer.Commit(); err != nil {
+		cancel()
+		h.refuse(w, r, h.problem(err))
+		return
+	}
+	h.answer(w, in, in.size, copies)
+}
+
+// copyBody moves the body into the store. Bytes that do not come are the
+// client's fault, all else the store's.
+func (h *Handler) copyBody(w http.ResponseWriter, r *http.Request, writer store.Writer) error {
+	buffer := h.buffers.Get().(*[]byte)
+	defer h.buffers.Put(buffer)
+	body := pace.NewReader(w, r.Body)
+	defer body.Done()
+	for {
+		n, err := body.Read(*buffer)
+		if n > 0 {
+			if _, err := writer.Write((*buffer)[:n]); err != nil {
+				return err
+			}
+		}
+		if errors.Is(err, io.EOF) {
+			return nil
+		}
+		if err != nil {
+			return &bodyError{err}
+		}
+	}
+}
+
+// bodyError is a body that broke off or came too slowly.
+type bodyError struct{ err error }
+
+func (e *bodyError) Error() string { return "body: " + e.err.Error() }
+func (e *bodyError) Unwrap() error { return e.err }
+
+// existing answers for a blob that is held already. The body is read, since
+// clients listen only then, and nothing of it is looked at.
+func (h *Handler) existing(ctx context.Context, w http.ResponseWriter, r *http.Request, in incoming) {
+	size, err := h.Store.Stat(in.key)
+	if err != nil {
+		h.refuse(w, r, h.problem(err))
+		return
+	}
+	in.size = size
+	copies := h.Peers.Spread(ctx, in.job(h.opener(in.key)))
+	body := pace.NewReader(w, r.Body)
+	if _, err := io.Copy(io.Discard, body); err != nil {
+		h.Log.Debug("a client that resent a blob went away", "upload", in.key.Upload)
+	}
+	body.Done()
+	h.answer(w, in, size, copies)
+}
+
+func (h *Handler) opener(key store.Key) func() (io.ReadCloser, error) {
+	return func() (io.ReadCloser, error) {
+		r, err := h.Store.Open(key)
+		if err != nil {
+			return nil, err
+		}
+		return struct {
+			io.Reader
+			io.Closer
+		}{io.NewSectionReader(r, 0, r.Size()), r}, nil
+	}
+}
+
+// answer writes the events: the own receipt, then what the others give, as it
+// comes.
+func (h *Handler) answer(w http.ResponseWriter, in incoming, size int64, copies <-chan api.Event) {
+	receipt, err := h.Self.Receipt(in.key.Upload, []ticket.Stored{{Name: in.key.Name, Size: size}}, h.Now())
+	if err != nil {
+		h.Log.Error("sign receipt", "error", err)
+		api.WriteProblem(w, err)
+		return
+	}
+	out := newEvents(w)
+	out.send(api.Event{Receipt: receipt})
+	made := 1
+	for event := range copies {
+		if event.Receipt != "" {
+			made++
+		}
+		out.send(event)
+	}
+	if made < in.copies {
+		out.send(api.Event{Problem: tooFew(made, in.copies)})
+	}
+}
+
+func tooFew(made, wanted int) *api.Problem {
+	return api.NewProblem(api.ForwardFailed, "%d of %d copies were made. Receipts that came are good; try another chain for the rest.", made, wanted)
+}
+
+func (h *Handler) enter(ctx context.Context) error {
+	timer := time.NewTimer(queueTime)
+	defer timer.Stop()
+	select {
+	case h.slots <- struct{}{}:
+		return nil
+	case <-ctx.Done():
+	case <-timer.C:
+	}
+	p := api.NewProblem(api.Unavailable, "This node takes as many blobs at once as it can; try again in a moment or use another node.")
+	p.RetryAfter = 1
+	return p
+}
+
+func (h *Handler) leave() { <-h.slots }
+
+// refuse answers with a problem. What is left of the body is read for a moment.
+func (h *Handler) refuse(w http.ResponseWriter, r *http.Request, err error) {
+	if r.Header.Get("Expect") == "" { // else the client has not sent any
+		conn := http.NewResponseController(w)
+		_ = conn.SetReadDeadline(time.Now().Add(drainTime))
+		_, drainErr := io.CopyN(io.Discard, r.Body, blob.MaxSize)
+		_ = conn.SetReadDeadline(time.Time{})
+		if !errors.Is(drainErr, io.EOF) {
+			w.Header().Set("Connection", "close")
+		}
+	}
+	api.WriteProblem(w, err)
+}
+
+// problem turns errors of the store and the body into the protocol's codes.
+func (h *Handler) problem(err error) error {
+	var p *api.Problem
+	var body *bodyError
+	switch {
+	case errors.As(err, &p):
+		return err
+	case errors.As(err, &body):
+		return api.NewProblem(api.BadRequest, "The body broke off or came too slowly; send the blob again.")
+	case errors.Is(err, store.ErrClosed):
+		return api.NewProblem(api.TicketInvalid, "This upload is closed: it was deleted, and takes nothing again.")
+	case errors.Is(err, store.ErrBudget):
+		return api.NewProblem(api.TicketSpent, "This node holds as many bytes for the upload as the ticket allows; extend the upload.")
+	case errors.Is(err, store.ErrMismatch):
+		return api.NewProblem(api.BlobMismatch, "The bytes do not hash to the name they came with; nothing was stored.")
+	case errors.Is(err, store.ErrSize):
+		return api.NewProblem(api.BadRequest, "The body is not as long as announced; nothing was stored.")
+	case errors.Is(err, store.ErrUnknown):
+		return api.NewProblem(api.BlobUnknown, "This node does not have the blob; send it.")
+	case errors.Is(err, store.ErrBusy):
+		return api.NewProblem(api.Unavailable, "This node is out of file handles or memory; use another node.")
+	case errors.Is(err, store.ErrFull):
+		return api.NewProblem(api.ReadOnly, "This node has no room (%s). What it holds is safe and can be read; use another node.", store.Full)
+	case errors.Is(err, store.ErrIO):
+		h.Log.Error("the disk failed", "error", err)
+		return api.NewProblem(api.NodeIO, "This node's disk failed (%s); nothing was stored. Use another node.", store.IOError)
+	}
+	h.Log.Error("store", "error", err)
+	return err
+}
+
+// receipts is POST /receipts.
+func (h *Handler) receipts(_ context.Context, _ api.Request, req api.ListReceiptsRequest) (api.ListReceiptsResponse, error) {
+	var res api.ListReceiptsResponse
+	grant, err := h.Gate.Upload(req.Ticket, -1)
+	if err != nil {
+		return res, err
+	}
+	entries, err := h.Store.List(grant.Upload, req.After, ticket.MaxStored)
+	if err != nil {
+		return res, h.problem(err)
+	}
+	usage, err := h.Store.Usage(grant.Upload)
+	if err != nil {
+		return res, h.problem(err)
+	}
+	res.Used, res.Receipts = usage.Bytes, []string{}
+	if len(entries) == 0 {
+		return res, nil
+	}
+	receipt, err := h.sign(grant.Upload, entries)
+	if err != nil {
+		return res, err
+	}
+	res.Receipts = []string{receipt}
+	if len(entries) == ticket.MaxStored {
+		res.Next = entries[len(entries)-1].Name
+	}
+	return res, nil
+}
+
+func (h *Handler) sign(upload id.Upload, entries []store.Entry) (string, error) {
+	stored := make([]ticket.Stored, len(entries))
+	for i, e := range entries {
+		stored[i] = ticket.Stored{Name: e.Name, Size: e.Size}
+	}
+	return h.Self.Receipt(upload, stored, h.Now())
+}

@@ -1,0 +1,206 @@
+package fleet
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"holdfast/format/id"
+	"holdfast/format/ticket"
+	"holdfast/format/wire"
+)
+
+const (
+	// maxSkew is how far a node's clock may be from the server's. Tickets live for
+	// minutes, so that a node further off could not serve.
+	maxSkew = 10 * time.Minute
+	// maxReceipts and maxOrders bound one exchange; a node comes back at once for more.
+	maxReceipts = 1024
+	maxOrders   = 256
+	// maxNonces bounds what is remembered of one node: heartbeats come every 15
+	// seconds, and faster only while orders wait, 256 with each.
+	maxNonces = 8192
+)
+
+// Answer is what a node gets for a heartbeat.
+type Answer struct {
+	Epoch int64
+	// Orders are signed envelopes in the sequence of their numbers. More tells
+	// that others follow.
+	Orders []string
+	More   bool
+	// Time is the server's clock.
+	Time time.Time
+}
+
+// pulse is what this server heard of one node.
+type pulse struct {
+	beat   Beat
+	dirty  bool // not stored yet
+	nonces map[[16]byte]int64
+}
+
+// Heartbeat takes a node's heartbeat and the receipts of orders that it did,
+// and answers with the orders that come next. Receipts that do not hold are
+// logged and left out, so that one bad receipt cannot keep a node from its
+// orders. It fails with ErrUnknownNode or ErrHeartbeat.
+func (f *Fleet) Heartbeat(ctx context.Context, heartbeat string, receipts []string) (Answer, error) {
+	m, h, err := f.openHeartbeat(ctx, heartbeat)
+	if err != nil {
+		return Answer{}, err
+	}
+	if len(receipts) > maxReceipts {
+		return Answer{}, fmt.Errorf("%w: %d receipts of orders, at most %d go with one", ErrHeartbeat, len(receipts), maxReceipts)
+	}
+	if err := f.checkClock(h); err != nil {
+		return Answer{}, err
+	}
+	epoch, err := f.checkProgress(ctx, m, h)
+	if err != nil {
+		return Answer{}, err
+	}
+	if err := f.accept(m, h); err != nil {
+		return Answer{}, err
+	}
+	if err := f.report(ctx, m, h, receipts); err != nil {
+		return Answer{}, err
+	}
+	answer := Answer{Epoch: epoch, Time: f.cfg.Now()}
+	after := Progress{Epoch: epoch}
+	if h.Epoch == epoch {
+		after.Number = h.Number
+	}
+	answer.Orders, answer.More, err = f.orders(ctx, m.Node, after)
+	return answer, err
+}
+
+// openHeartbeat finds out who speaks and whether that node signed it.
+func (f *Fleet) openHeartbeat(ctx context.Context, text string) (member, ticket.Heartbeat, error) {
+	fail := func(err error) (member, ticket.Heartbeat, error) { return member{}, ticket.Heartbeat{}, err }
+	envelope, err := ticket.ParseText(text)
+	if err != nil {
+		return fail(fmt.Errorf("%w: %w", ErrHeartbeat, err))
+	}
+	unverified, err := wire.Parse(envelope)
+	if err != nil {
+		return fail(fmt.Errorf("%w: %w", ErrHeartbeat, err))
+	}
+	m, err := f.member(ctx, id.Node(unverified.Key)) // a node's id is its key's id
+	if err != nil {
+		return fail(err)
+	}
+	if m.Removed {
+		return fail(fmt.Errorf("node %s was removed: %w", m.Node, ErrUnknownNode))
+	}
+	h, err := ticket.Open[ticket.Heartbeat](m.declared.Public[:], envelope)
+	if err != nil {
+		return fail(fmt.Errorf("%w: %w", ErrHeartbeat, err))
+	}
+	if h.Epoch == 0 && h.Number != 0 {
+		return fail(fmt.Errorf("%w: order %d without an epoch", ErrHeartbeat, h.Number))
+	}
+	return m, h, nil
+}
+
+// checkProgress refuses a node that knows more orders than the database: then
+// the database was restored from a backup, and the orders that it would give
+// have numbers that this node did under another meaning.
+func (f *Fleet) checkProgress(ctx context.Context, m member, h ticket.Heartbeat) (epoch int64, err error) {
+	if epoch, err = f.cfg.Store.Epoch(ctx); err != nil {
+		return 0, fmt.Errorf("heartbeat: %w", err)
+	}
+	issued := h.Number
+	if h.Epoch == epoch {
+		if issued, err = f.cfg.Store.Issued(ctx, m.Node, epoch); err != nil {
+			return 0, fmt.Errorf("heartbeat: %w", err)
+		}
+	}
+	if h.Epoch <= epoch && h.Number <= issued {
+		return epoch, nil
+	}
+	f.cfg.Log.Error("a node has done orders that the database does not know: the database was restored from a backup; raise its epoch above the node's before anything is deleted",
+		"node", m.Node, "node_epoch", h.Epoch, "node_order", h.Number, "database_epoch", epoch, "database_order", issued)
+	return 0, fmt.Errorf("%w: it is at order %d of epoch %d, the database in epoch %d; the operator has to raise the database's epoch", ErrRestored, h.Number, h.Epoch, epoch)
+}
+
+func (f *Fleet) checkClock(h ticket.Heartbeat) error {
+	now := f.cfg.Now()
+	if h.Time > now.Add(maxSkew).Unix() || h.Time < now.Add(-maxSkew).Unix() {
+		return fmt.Errorf("%w: the node's clock says %s and the server's %s; set the wrong one right",
+			ErrClock, time.Unix(h.Time, 0).UTC().Format(time.RFC3339), now.UTC().Format(time.RFC3339))
+	}
+	if off := h.Time - now.Unix(); max(off, -off) > int64(ticket.Skew/time.Second) {
+		f.cfg.Log.Warn("a node's clock is off", "node", h.Node, "seconds", off)
+	}
+	return nil
+}
+
+// accept believes a heartbeat once: its nonce is new, and it is not older than
+// what was stored before this server started or than the node's furthest progress.
+func (f *Fleet) accept(m member, h ticket.Heartbeat) error {
+	now := f.cfg.Now()
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	p := f.pulses[m.Node]
+	switch {
+	case p == nil && h.Time <= m.Beat.ToldAt:
+		return fmt.Errorf("%w: an earlier one was %d seconds newer; if the node's clock was set back it is believed again after that time", ErrReplay, m.Beat.ToldAt-h.Time)
+	case forgot(m, h) && h.Time <= m.DoneAt:
+		return fmt.Errorf("%w: the node was further %d seconds later", ErrReplay, m.DoneAt-h.Time)
+	case p == nil:
+		p = &pulse{nonces: map[[16]byte]int64{}}
+		f.pulses[m.Node] = p
+	}
+	p.prune(now.Add(-maxSkew).Unix())
+	if _, used := p.nonces[h.Nonce]; used {
+		return fmt.Errorf("%w: its nonce was used", ErrReplay)
+	}
+	if len(p.nonces) >= maxNonces {
+		return fmt.Errorf("%w: more than %d heartbeats within %s; slow down", ErrHeartbeat, maxNonces, 2*maxSkew)
+	}
+	p.nonces[h.Nonce] = h.Time
+	p.beat = Beat{Node: m.Node, SeenAt: now.Unix(), ToldAt: max(h.Time, p.beat.ToldAt), Used: h.Used, Capacity: h.Capacity, ReadOnly: h.State != ticket.Serving, Program: h.Program}
+	p.dirty = true
+	return nil
+}
+
+// prune forgets nonces of heartbeats that are too old to be accepted anyway.
+func (p *pulse) prune(before int64) {
+	for nonce, at := range p.nonces {
+		if at < before {
+			delete(p.nonces, nonce)
+		}
+	}
+}
+
+// forgot tells whether the node has done fewer orders than it once said.
+func forgot(m member, h ticket.Heartbeat) bool { return Progress{h.Epoch, h.Number}.Before(m.Done) }
+
+// report stores what a heartbeat changes for good: progress, receipts, and the
+// loss of a node's state. Most heartbeats change nothing.
+func (f *Fleet) report(ctx context.Context, m member, h ticket.Heartbeat, receipts []string) error {
+	r := Report{Node: m.Node, Done: m.Done, DoneAt: m.DoneAt}
+	if told := (Progress{h.Epoch, h.Number}); h.Number > 0 && m.Done.Before(told) {
+		r.Done, r.DoneAt = told, h.Time
+	}
+	lost := forgot(m, h) && m.WipedDay == 0
+	if lost {
+		r.WipedDay = max(ticket.Day(f.cfg.Now()), 1)
+	}
+	var err error
+	if r.Receipts, err = f.answered(ctx, m, receipts); err != nil {
+		return err
+	}
+	if r.Done == m.Done && !lost && len(r.Receipts) == 0 {
+		return nil
+	}
+	if err := f.cfg.Store.SaveReport(ctx, r); err != nil {
+		return fmt.Errorf("heartbeat: %w", err)
+	}
+	f.forget()
+	if lost {
+		f.cfg.Log.Error("a node forgot orders that it had done: its disk was lost or exchanged; it gets no new data. Remove it and let it join with a new key",
+			"node", m.Node, "done", h.Number, "had_done", m.Done.Number)
+	}
+	return nil
+}

@@ -1,0 +1,132 @@
+package fleet
+
+import (
+	"bytes"
+	"context"
+	"crypto/ed25519"
+	"fmt"
+	"time"
+
+	"holdfast/format/id"
+	"holdfast/format/ticket"
+	"holdfast/server/internal/placement"
+)
+
+// member is a Member with its declaration opened.
+type member struct {
+	Member
+	declared ticket.Declaration
+	origin   string
+	text     string
+}
+
+// load returns the members, read again if the last reading is older than that.
+func (f *Fleet) load(ctx context.Context, age time.Duration) ([]member, error) {
+	if members, ok := f.fresh(age); ok {
+		return members, nil
+	}
+	f.loading.Lock()
+	defer f.loading.Unlock()
+	if members, ok := f.fresh(age); ok { // somebody read while this call waited
+		return members, nil
+	}
+	f.mu.Lock()
+	before, known := f.changes, f.members
+	f.mu.Unlock()
+	at := f.cfg.Now()
+	rows, err := f.cfg.Store.Members(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("read the fleet: %w", err)
+	}
+	members := make([]member, len(rows))
+	for i, row := range rows {
+		if members[i], err = open(row, known, i); err != nil {
+			return nil, err
+		}
+	}
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.members = members
+	if f.changes == before { // otherwise something changed while this was read
+		f.loadedAt = at
+	}
+	return members, nil
+}
+
+// open opens a row's declaration, unless it stands opened in known at the same
+// place, as it nearly always does.
+func open(row Member, known []member, i int) (member, error) {
+	if i < len(known) && bytes.Equal(known[i].Declaration, row.Declaration) {
+		m := known[i]
+		m.Member = row
+		return m, nil
+	}
+	declared, err := ticket.OpenDeclaration(row.Declaration)
+	if err != nil {
+		return member{}, fmt.Errorf("the database's declaration of node %s: %w", row.Node, err)
+	}
+	at, err := placeOf(declared.URL)
+	if err != nil {
+		return member{}, fmt.Errorf("the database's declaration of node %s: %w", row.Node, err)
+	}
+	return member{Member: row, declared: declared, origin: at.origin, text: ticket.Text(row.Declaration)}, nil
+}
+
+func (f *Fleet) fresh(age time.Duration) ([]member, bool) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	old := f.cfg.Now().Sub(f.loadedAt)
+	return f.members, !f.loadedAt.IsZero() && old >= 0 && old < age
+}
+
+// forget makes the next call read the members again.
+func (f *Fleet) forget() {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.loadedAt = time.Time{}
+	f.changes++
+}
+
+func (f *Fleet) member(ctx context.Context, node id.Node) (member, error) {
+	members, err := f.load(ctx, staleAfter)
+	if err != nil {
+		return member{}, err
+	}
+	for _, m := range members {
+		if m.Node == node {
+			return m, nil
+		}
+	}
+	return member{}, fmt.Errorf("node %s: %w", node, ErrUnknownNode)
+}
+
+func exposure(d ticket.Declaration) placement.Exposure {
+	return placement.Exposure{Operator: d.Operator, Parent: d.Parent, Provider: d.Storage, Jurisdiction: d.Jurisdiction, Site: d.Site}
+}
+
+// node joins what a member declared with what its heartbeats told, here or, a
+// little later, at another server.
+func (f *Fleet) node(m member) Node {
+	beat := f.lastBeat(m)
+	n := Node{
+		ID: m.Node, Key: ed25519.PublicKey(m.declared.Public[:]), Declaration: m.text, Exposure: exposure(m.declared),
+		URL: m.declared.URL, Origin: m.origin, Capacity: beat.Capacity, Used: beat.Used, Program: beat.Program,
+		Wiped: m.WipedDay != 0, Removed: m.Removed,
+	}
+	if beat.SeenAt == 0 {
+		return n
+	}
+	n.LastSeen = time.Unix(beat.SeenAt, 0)
+	n.Live = !n.Removed && f.cfg.Now().Sub(n.LastSeen).Abs() <= f.cfg.NodeTimeout // a clock set back makes nobody live
+	n.Writable = n.Live && !n.Wiped && !beat.ReadOnly
+	return n
+}
+
+func (f *Fleet) lastBeat(m member) Beat {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if p := f.pulses[m.Node]; p != nil && p.beat.SeenAt >= m.Beat.SeenAt {
+		return p.beat
+	}
+	return m.Beat
+}

@@ -1,0 +1,87 @@
+package httpapi
+
+import (
+	"context"
+	"errors"
+	"strings"
+
+	"holdfast/api"
+	"holdfast/server/internal/fleet"
+	"holdfast/server/internal/placement"
+	"holdfast/server/internal/share"
+	"holdfast/server/internal/store"
+	"holdfast/server/internal/upload"
+)
+
+// codes is the one table from the domains' errors to the protocol's codes. The
+// first that matches counts.
+var codes = []struct {
+	err  error
+	code api.Code
+}{
+	{upload.ErrUnknown, api.UploadUnknown},
+	{upload.ErrSecret, api.Unauthorized},
+	{upload.ErrClosed, api.UploadClosed},
+	{upload.ErrOverLimit, api.OverLimit},
+	{upload.ErrNoCapacity, api.NoCapacity},
+	{upload.ErrConflict, api.CommitConflict},
+	{upload.ErrPageMissing, api.PageMissing},
+	{upload.ErrReceiptsMissing, api.ReceiptsMissing},
+	{upload.ErrReceipt, api.ReceiptInvalid},
+	{upload.ErrRevision, api.RevisionInvalid},
+	{upload.ErrLinkExists, api.LinkExists},
+	{upload.ErrRequest, api.BadRequest},
+	{placement.ErrNoPlacement, api.NoPlacement},
+	{share.ErrNotFound, api.NotFound},
+	{share.ErrWrongKey, api.WrongKey},
+	{share.ErrManage, api.Unauthorized},
+	{share.ErrExpired, api.LinkExpired},
+	{share.ErrUsedUp, api.LinkUsedUp},
+	{share.ErrRevoked, api.LinkRevoked},
+	{share.ErrSession, api.SessionInvalid},
+	{share.ErrSpec, api.BadRequest},
+	{share.ErrOverLimit, api.OverLimit},
+	{share.ErrRequest, api.BadRequest},
+	{fleet.ErrInvite, api.InviteInvalid},
+	{fleet.ErrDeclaration, api.DeclarationInvalid},
+	{fleet.ErrUnknownNode, api.NodeUnknown},
+	{fleet.ErrHeartbeat, api.HeartbeatInvalid},
+	{store.ErrBusy, api.Unavailable},
+	{context.DeadlineExceeded, api.Unavailable},
+	{context.Canceled, api.Unavailable},
+}
+
+// busyWait is what is asked of callers when the server is too busy, in seconds.
+const busyWait = 5
+
+// problem turns an error of a domain into a problem. What is in no table stays
+// as it is: it is logged, and the caller learns nothing of it.
+func problem(err error) error {
+	if err == nil {
+		return nil
+	}
+	var limited *share.LimitedError
+	if errors.As(err, &limited) {
+		p := api.NewProblem(api.RateLimited, "Wait %d seconds, then try again.", limited.Seconds())
+		p.RetryAfter = limited.Seconds()
+		return p
+	}
+	for _, row := range codes {
+		if !errors.Is(err, row.err) {
+			continue
+		}
+		if row.code == api.Unavailable {
+			p := api.NewProblem(api.Unavailable, "The server is busy; try again in a moment.")
+			p.RetryAfter = busyWait
+			return p
+		}
+		return api.NewProblem(row.code, "%s", sentence(err))
+	}
+	return err
+}
+
+// sentence makes an error's text one for people.
+func sentence(err error) string {
+	text := err.Error()
+	return strings.ToUpper(text[:1]) + text[1:] + "."
+}

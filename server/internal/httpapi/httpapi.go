@@ -1,0 +1,114 @@
+// Package httpapi answers the server's endpoints: it turns requests into calls of
+// the domains and their errors into problems. It promises that every request has
+// a body limit and a time-out, that a fault in one request never ends the
+// program, and that nothing about callers (addresses, agents, queries, secrets)
+// is logged. It decides nothing.
+package httpapi
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"runtime/debug"
+
+	"holdfast/api"
+	"holdfast/server/internal/fleet"
+	"holdfast/server/internal/share"
+	"holdfast/server/internal/upload"
+)
+
+// Fleet is what endpoints want of the fleet.
+type Fleet interface {
+	Join(ctx context.Context, invite, declaration string) (fleet.Joined, error)
+	Heartbeat(ctx context.Context, heartbeat string, receipts []string) (fleet.Answer, error)
+	Serving(ctx context.Context) ([]api.Node, error)
+	Origins(ctx context.Context) (version string, origins []string, err error)
+}
+
+// Config is what the endpoints call. All fields are required.
+type Config struct {
+	Uploads  *upload.Service
+	Links    *share.Service
+	Fleet    Fleet
+	Software string
+	Log      *slog.Logger
+}
+
+// server has one method per endpoint.
+type server struct {
+	Config
+}
+
+// New returns the handler for everything under /api/.
+func New(cfg Config) http.Handler {
+	s := &server{cfg}
+	mux := http.NewServeMux()
+	api.GetInfo.Handle(mux, s.failed, s.getInfo)
+	api.OpenUpload.Handle(mux, s.failed, s.openUpload)
+	api.GetUpload.Handle(mux, s.failed, s.getUpload)
+	api.ExtendUpload.Handle(mux, s.failed, s.extendUpload)
+	api.StagePage.Handle(mux, s.failed, s.stagePage)
+	api.CommitUpload.Handle(mux, s.failed, s.commitUpload)
+	api.AbandonUpload.Handle(mux, s.failed, s.abandonUpload)
+	api.LookLink.Handle(mux, s.failed, s.lookLink)
+	api.StartSession.Handle(mux, s.failed, s.startSession)
+	api.GetRevisions.Handle(mux, s.failed, s.getRevisions)
+	api.GetExtents.Handle(mux, s.failed, s.getExtents)
+	api.LinkStatus.Handle(mux, s.failed, s.linkStatus)
+	api.RevokeLink.Handle(mux, s.failed, s.revokeLink)
+	api.JoinNode.Handle(mux, s.failed, s.joinNode)
+	api.Heartbeat.Handle(mux, s.failed, s.heartbeat)
+	return s.recovered(known(mux))
+}
+
+// failed notes an error that callers are not told.
+func (s *server) failed(endpoint string, err error) {
+	s.Log.Error("request failed", "endpoint", endpoint, "error", err)
+}
+
+// known answers for paths and methods that no endpoint has. The mux would do so
+// in plain text.
+func known(mux *http.ServeMux) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if _, pattern := mux.Handler(r); pattern != "" {
+			mux.ServeHTTP(w, r)
+			return
+		}
+		var allowed []string
+		for _, method := range []string{http.MethodGet, http.MethodPost, http.MethodPut, http.MethodDelete} {
+			other := r.Clone(r.Context())
+			other.Method = method
+			if _, pattern := mux.Handler(other); pattern != "" {
+				allowed = append(allowed, method)
+			}
+		}
+		if len(allowed) == 0 {
+			api.WriteProblem(w, api.NewProblem(api.NotFound, "No endpoint has this path; docs/openapi.json lists all."))
+			return
+		}
+		for _, method := range allowed {
+			w.Header().Add("Allow", method)
+		}
+		api.WriteProblem(w, api.NewProblem(api.MethodNotAllowed, "This path takes %s.", allowed))
+	})
+}
+
+// recovered answers for a handler that panicked. The stack is logged: it has no
+// values of strings.
+func (s *server) recovered(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		defer func() {
+			fault := recover()
+			if fault == nil {
+				return
+			}
+			if fault == http.ErrAbortHandler {
+				panic(fault)
+			}
+			s.Log.Error("request panicked", "kind", fmt.Sprintf("%T", fault), "stack", string(debug.Stack()))
+			api.WriteProblem(w, api.NewProblem(api.Internal, "The fault has been noted; try again in a while."))
+		}()
+		next.ServeHTTP(w, r)
+	})
+}

@@ -1,0 +1,98 @@
+// Package keys keeps the server's two signing keys, for tickets and for orders,
+// in files of their own beside the database and never in it: a copy of the
+// database signs nothing. It promises that a key exists only once it is durable,
+// and that it is readable by its owner alone.
+package keys
+
+import (
+	"crypto/ed25519"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"runtime"
+	"strings"
+
+	"holdfast/format/id"
+)
+
+// ErrKey: a key file is damaged or readable by others.
+var ErrKey = errors.New("key file")
+
+// Keys are the server's signing keys. Nodes pin their public halves when they join.
+type Keys struct{ Ticket, Order ed25519.PrivateKey }
+
+// Load reads the keys from dir and makes those that are not there yet.
+func Load(dir string) (Keys, error) {
+	ticket, err := load(filepath.Join(dir, "ticket.key"))
+	if err != nil {
+		return Keys{}, err
+	}
+	order, err := load(filepath.Join(dir, "order.key"))
+	if err != nil {
+		return Keys{}, err
+	}
+	return Keys{Ticket: ticket, Order: order}, nil
+}
+
+func load(path string) (ed25519.PrivateKey, error) {
+	info, err := os.Lstat(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return create(path)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("read key: %w", err)
+	}
+	if !info.Mode().IsRegular() || runtime.GOOS != "windows" && info.Mode().Perm()&0o077 != 0 {
+		return nil, fmt.Errorf("%w %s: others may read it; set its mode to 0600, and make new keys if somebody did", ErrKey, path)
+	}
+	text, err := os.ReadFile(path)
+	if err != nil {
+		return nil, fmt.Errorf("read key: %w", err)
+	}
+	seed, err := id.Parse32(strings.TrimSuffix(string(text), "\n"))
+	if err != nil {
+		return nil, fmt.Errorf("%w %s: damaged; restore it from a backup, for nodes accept no other", ErrKey, path)
+	}
+	return ed25519.NewKeyFromSeed(seed[:]), nil
+}
+
+// create writes a new key so that after a crash it is there whole or not at all.
+func create(path string) (ed25519.PrivateKey, error) {
+	seed := id.Bytes32(id.New32())
+	file, err := os.CreateTemp(filepath.Dir(path), ".key-*") // mode 0600
+	if err != nil {
+		return nil, fmt.Errorf("make key: %w", err)
+	}
+	defer os.Remove(file.Name()) // the key has its own name by then
+	_, err = file.WriteString(seed.String() + "\n")
+	if err == nil {
+		err = file.Sync()
+	}
+	if err = errors.Join(err, file.Close()); err != nil {
+		return nil, fmt.Errorf("make key: %w", err)
+	}
+	err = os.Link(file.Name(), path)
+	if errors.Is(err, fs.ErrExist) {
+		return load(path) // another process was faster: its key counts
+	}
+	if err != nil {
+		return nil, fmt.Errorf("make key: %w", err)
+	}
+	if err := syncDir(filepath.Dir(path)); err != nil {
+		return nil, fmt.Errorf("make key: %w", err)
+	}
+	return ed25519.NewKeyFromSeed(seed[:]), nil
+}
+
+func syncDir(path string) error {
+	if runtime.GOOS == "windows" {
+		return nil // directories cannot be synced there, and renames are in the journal
+	}
+	dir, err := os.Open(path)
+	if err != nil {
+		return err
+	}
+	return errors.Join(dir.Sync(), dir.Close())
+}

@@ -1,0 +1,197 @@
+package store
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"slices"
+
+	"holdfast/format/id"
+	"holdfast/server/internal/share"
+	"holdfast/server/internal/upload"
+)
+
+// States of a copy.
+const (
+	copyStored = 1
+	copyWanted = 2
+)
+
+// anyNode stands for the node of a wanted copy that is not chosen yet.
+const anyNode = 0
+
+// CommitUpload implements upload.Store.
+func (s *Store) CommitUpload(ctx context.Context, wanted id.Upload, f func(upload.Upload, upload.Tx) error) error {
+	return s.write(ctx, func(tx *sql.Tx) error {
+		num, u, err := readUpload(ctx, tx, wanted)
+		if err != nil {
+			return err
+		}
+		c := &commitTx{tx: tx, upload: num, nodes: map[id.Node]int64{}}
+		defer c.close()
+		return f(u, c)
+	})
+}
+
+// commitTx implements upload.Tx.
+type commitTx struct {
+	tx     *sql.Tx
+	upload int64
+	blobs  []int64 // row numbers of blobs by their number in the upload
+	nodes  map[id.Node]int64
+
+	addBlob, addCopy, addRevision, addExtent *sql.Stmt
+}
+
+// prepare makes a statement on its first use: large commits run it very often.
+func (c *commitTx) prepare(ctx context.Context, stmt **sql.Stmt, query string) (err error) {
+	if *stmt == nil {
+		*stmt, err = c.tx.PrepareContext(ctx, query)
+	}
+	return err
+}
+
+func (c *commitTx) close() {
+	for _, stmt := range []*sql.Stmt{c.addBlob, c.addCopy, c.addRevision, c.addExtent} {
+		if stmt != nil {
+			stmt.Close() // ends with the transaction in any case
+		}
+	}
+}
+
+func (c *commitTx) node(ctx context.Context, node id.Node) (int64, error) {
+	if num, ok := c.nodes[node]; ok {
+		return num, nil
+	}
+	num, err := nodeNumber(ctx, c.tx, node)
+	c.nodes[node] = num
+	return num, err
+}
+
+// Page implements upload.Tx.
+func (c *commitTx) Page(ctx context.Context, page int) ([]byte, error) {
+	var body []byte
+	err := c.tx.QueryRowContext(ctx, `SELECT body FROM staged_page WHERE upload = $1 AND page = $2`, c.upload, page).Scan(&body)
+	if errors.Is(err, sql.ErrNoRows) {
+		return nil, upload.ErrPageMissing
+	}
+	if err != nil {
+		return nil, fmt.Errorf("read staged page: %w", err)
+	}
+	return body, nil
+}
+
+// AddBlob implements upload.Tx.
+func (c *commitTx) AddBlob(ctx context.Context, b upload.Blob) error {
+	err := c.prepare(ctx, &c.addBlob, `INSERT INTO blob (upload, name, size) VALUES ($1, $2, $3) RETURNING num`)
+	var num int64
+	if err == nil {
+		err = c.addBlob.QueryRowContext(ctx, c.upload, b.Name[:], b.Size).Scan(&num)
+	}
+	if unique(err) {
+		return fmt.Errorf("%w: blob %s twice", upload.ErrRevision, b.Name)
+	}
+	if err != nil {
+		return fmt.Errorf("insert blob: %w", err)
+	}
+	c.blobs = append(c.blobs, num)
+	return nil
+}
+
+// AddCopies implements upload.Tx.
+func (c *commitTx) AddCopies(ctx context.Context, blob int, nodes []id.Node, wanted int) error {
+	if err := c.prepare(ctx, &c.addCopy, `INSERT INTO copy (blob, node, state) VALUES ($1, $2, $3)`); err != nil {
+		return fmt.Errorf("insert copy: %w", err)
+	}
+	for _, node := range nodes {
+		num, err := c.node(ctx, node)
+		if err == nil {
+			_, err = c.addCopy.ExecContext(ctx, c.blobs[blob], num, copyStored)
+		}
+		if err != nil {
+			return fmt.Errorf("insert copy: %w", err)
+		}
+	}
+	if wanted > 0 { // one row says that it is; how many are wanted is the policy's
+		if _, err := c.addCopy.ExecContext(ctx, c.blobs[blob], anyNode, copyWanted); err != nil {
+			return fmt.Errorf("insert wanted copy: %w", err)
+		}
+	}
+	return nil
+}
+
+// AddRevision implements upload.Tx.
+func (c *commitTx) AddRevision(ctx context.Context, r *upload.Revision) error {
+	err := c.prepare(ctx, &c.addRevision, `INSERT INTO revision (id, upload, release_key, commitment, root, salt, prefix, length, extents)
+		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9) RETURNING num`)
+	if err == nil {
+		err = c.prepare(ctx, &c.addExtent, `INSERT INTO extent (revision, seq, blob, start, length) VALUES ($1, $2, $3, $4, $5)`)
+	}
+	var num int64
+	if err == nil {
+		err = c.addRevision.QueryRowContext(ctx, r.ID[:], c.upload, r.ReleaseKey[:], r.Commitment[:], r.Root[:], r.Salt[:], r.Prefix[:],
+			r.Length, len(r.Extents)).Scan(&num)
+	}
+	if unique(err) {
+		return fmt.Errorf("%w: revision %s: its id is in use", upload.ErrRevision, r.ID)
+	}
+	if err != nil {
+		return fmt.Errorf("insert revision: %w", err)
+	}
+	for seq, e := range r.Extents {
+		if _, err := c.addExtent.ExecContext(ctx, num, seq, c.blobs[e.Blob], e.Offset, e.Length); err != nil {
+			return fmt.Errorf("insert extent: %w", err)
+		}
+	}
+	return nil
+}
+
+// AddLink implements upload.Tx.
+func (c *commitTx) AddLink(ctx context.Context, l share.Link) error {
+	var listing []byte
+	if !l.Listing.IsZero() {
+		listing = l.Listing[:]
+	}
+	_, err := c.tx.ExecContext(ctx, `INSERT INTO link (handle, manage, state, upload, auth, record, listing, expires, download_limit, bytes)
+		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)`,
+		l.Handle[:], l.Manage[:], share.Live, c.upload, l.Auth[:], l.Record, listing, l.Expires, l.Limit, l.Bytes)
+	if unique(err) {
+		return upload.ErrLinkExists
+	}
+	if err != nil {
+		return fmt.Errorf("insert link: %w", err)
+	}
+	return nil
+}
+
+// Close implements upload.Tx. Of the chains one row a node is left: where it
+// stood matters no more.
+func (c *commitTx) Close(ctx context.Context, day int64, digest, answer []byte, holders []id.Node) error {
+	nodes, err := chainNodes(ctx, c.tx, c.upload)
+	if err != nil {
+		return err
+	}
+	if err := exec(ctx, c.tx, "drop chains", `DELETE FROM upload_chain_node WHERE upload = $1`, c.upload); err != nil {
+		return err
+	}
+	for place, node := range nodes {
+		num, err := c.node(ctx, node)
+		if err != nil {
+			return err
+		}
+		holds := 0
+		if slices.Contains(holders, node) {
+			holds = 1
+		}
+		if err := exec(ctx, c.tx, "note node", `INSERT INTO upload_chain_node (upload, chain, place, node, holds) VALUES ($1, 0, $2, $3, $4)`,
+			c.upload, place, num, holds); err != nil {
+			return err
+		}
+	}
+	if err := exec(ctx, c.tx, "drop pages", `DELETE FROM staged_page WHERE upload = $1`, c.upload); err != nil {
+		return err
+	}
+	return exec(ctx, c.tx, "close upload", `UPDATE upload SET state = $2, closes_at = 0, closed_day = $3, staged = 0, digest = $4, answer = $5 WHERE num = $1`,
+		c.upload, upload.Committed, day, digest, answer)
+}

@@ -1,0 +1,300 @@
+package store
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+
+	"holdfast/format/id"
+	"holdfast/server/internal/share"
+)
+
+var _ share.Store = (*Store)(nil)
+
+const linkColumns = `l.num, l.state, l.manage, u.id, l.auth, l.record, l.listing, l.expires, l.download_limit, l.downloads, l.bytes, l.ended_day, l.upload`
+
+// linkRow is a link with its row numbers.
+type linkRow struct {
+	share.Link
+	num, upload int64
+}
+
+func readLink(ctx context.Context, q queryer, handle id.Handle) (linkRow, error) {
+	l := linkRow{Link: share.Link{Handle: handle}}
+	var manage, upload, auth, listing []byte
+	var uploadNum sql.NullInt64
+	err := q.QueryRowContext(ctx, `SELECT `+linkColumns+` FROM link l LEFT JOIN upload u ON u.num = l.upload WHERE l.handle = $1`, handle[:]).
+		Scan(&l.num, &l.State, &manage, &upload, &auth, &l.Record, &listing, &l.Expires, &l.Limit, &l.Downloads, &l.Bytes, &l.EndedDay, &uploadNum)
+	if errors.Is(err, sql.ErrNoRows) {
+		return linkRow{}, share.ErrNotFound
+	}
+	if err == nil {
+		err = fixed(l.Manage[:], manage)
+	}
+	if err == nil && l.State == share.Live {
+		err = errors.Join(fixed(l.Upload[:], upload), fixed(l.Auth[:], auth))
+		l.upload = uploadNum.Int64
+	}
+	if err == nil && listing != nil {
+		err = fixed(l.Listing[:], listing)
+	}
+	if err != nil {
+		return linkRow{}, fmt.Errorf("read link: %w", err)
+	}
+	return l, nil
+}
+
+// ReadLink implements share.Store.
+func (s *Store) ReadLink(ctx context.Context, handle id.Handle, f func(share.Link, share.Reader) error) error {
+	return s.read(ctx, func(q queryer) error {
+		l, err := readLink(ctx, q, handle)
+		if err != nil {
+			return err
+		}
+		return f(l.Link, &linkReader{q: q, link: l})
+	})
+}
+
+// linkReader implements share.Reader.
+type linkReader struct {
+	q    queryer
+	link linkRow
+}
+
+// Tries implements share.Reader.
+func (r *linkReader) Tries(ctx context.Context) (int64, error) {
+	return readTries(ctx, r.q, r.link.Handle)
+}
+
+func readTries(ctx context.Context, q queryer, handle id.Handle) (free int64, err error) {
+	err = q.QueryRowContext(ctx, `SELECT free FROM link_failure WHERE handle = $1`, handle[:]).Scan(&free)
+	if err != nil && !errors.Is(err, sql.ErrNoRows) {
+		return 0, fmt.Errorf("read tries: %w", err)
+	}
+	return free, nil
+}
+
+// Session implements share.Reader.
+func (r *linkReader) Session(ctx context.Context, hash [32]byte) (ends int64, err error) {
+	err = r.q.QueryRowContext(ctx, `SELECT expires FROM link_session WHERE token = $1 AND link = $2`, hash[:], r.link.num).Scan(&ends)
+	if err != nil && !errors.Is(err, sql.ErrNoRows) {
+		return 0, fmt.Errorf("read session: %w", err)
+	}
+	return ends, nil
+}
+
+const revisionColumns = `num, id, release_key, commitment, root, salt, prefix, length, extents`
+
+func scanRevision(scan func(...any) error) (share.Revision, error) {
+	var r share.Revision
+	var raw [6][]byte
+	if err := scan(&r.Position, &raw[0], &raw[1], &raw[2], &raw[3], &raw[4], &raw[5], &r.Length, &r.Count); err != nil {
+		return share.Revision{}, err
+	}
+	for i, dst := range [][]byte{r.ID[:], r.ReleaseKey[:], r.Commitment[:], r.Root[:], r.Salt[:], r.Prefix[:]} {
+		if err := fixed(dst, raw[i]); err != nil {
+			return share.Revision{}, err
+		}
+	}
+	return r, nil
+}
+
+// Revisions implements share.Reader.
+func (r *linkReader) Revisions(ctx context.Context, after int64, limit int) ([]share.Revision, error) {
+	var out []share.Revision
+	err := each(ctx, r.q, func(scan func(...any) error) error {
+		rev, err := scanRevision(scan)
+		out = append(out, rev)
+		return err
+	}, `SELECT `+revisionColumns+` FROM revision WHERE upload = $1 AND num > $2 ORDER BY num LIMIT $3`, r.link.upload, after, limit)
+	if err != nil {
+		return nil, fmt.Errorf("read revisions: %w", err)
+	}
+	return out, nil
+}
+
+// RevisionByID implements share.Reader.
+func (r *linkReader) RevisionByID(ctx context.Context, revision id.Revision) (share.Revision, error) {
+	row := r.q.QueryRowContext(ctx, `SELECT `+revisionColumns+` FROM revision WHERE id = $1 AND upload = $2`, revision[:], r.link.upload)
+	rev, err := scanRevision(row.Scan)
+	if errors.Is(err, sql.ErrNoRows) {
+		return share.Revision{}, fmt.Errorf("%w: no revision %s in it", share.ErrNotFound, revision)
+	}
+	if err != nil {
+		return share.Revision{}, fmt.Errorf("read revision: %w", err)
+	}
+	return rev, nil
+}
+
+// Extents implements share.Reader.
+func (r *linkReader) Extents(ctx context.Context, rev share.Revision, from, limit int) ([]share.Extent, error) {
+	var out []share.Extent
+	err := each(ctx, r.q, func(scan func(...any) error) error {
+		var e share.Extent
+		var name []byte
+		if err := scan(&e.Offset, &e.Length, &e.Blob.Key, &name, &e.Blob.Size); err != nil {
+			return err
+		}
+		err := fixed(e.Blob.Name[:], name)
+		out = append(out, e)
+		return err
+	}, `SELECT e.start, e.length, b.num, b.name, b.size FROM extent e JOIN blob b ON b.num = e.blob
+		WHERE e.revision = $1 AND e.seq >= $2 ORDER BY e.seq LIMIT $3`, rev.Position, from, limit)
+	if err != nil {
+		return nil, fmt.Errorf("read extents: %w", err)
+	}
+	return out, nil
+}
+
+// Copies implements share.Reader.
+func (r *linkReader) Copies(ctx context.Context, b share.Blob) ([]id.Node, error) {
+	nodes, err := nodeIDs(ctx, r.q, `SELECT n.id FROM copy c JOIN node n ON n.num = c.node WHERE c.blob = $1 AND c.state = $2 ORDER BY n.num`, b.Key, copyStored)
+	if err != nil {
+		return nil, fmt.Errorf("read copies: %w", err)
+	}
+	return nodes, nil
+}
+
+// Holders implements share.Reader.
+func (r *linkReader) Holders(ctx context.Context) ([]id.Node, error) {
+	nodes, err := nodeIDs(ctx, r.q, `SELECT n.id FROM upload_chain_node c JOIN node n ON n.num = c.node WHERE c.upload = $1 AND c.holds = 1 ORDER BY n.num`, r.link.upload)
+	if err != nil {
+		return nil, fmt.Errorf("read holders: %w", err)
+	}
+	return nodes, nil
+}
+
+// FailLink implements share.Store.
+func (s *Store) FailLink(ctx context.Context, handle id.Handle, change func(int64) (int64, error)) error {
+	return s.write(ctx, func(tx *sql.Tx) error {
+		free, err := readTries(ctx, tx, handle)
+		if err != nil {
+			return err
+		}
+		if free, err = change(free); err != nil {
+			return err
+		}
+		return exec(ctx, tx, "count failure", `INSERT INTO link_failure (handle, free) VALUES ($1, $2)
+			ON CONFLICT (handle) DO UPDATE SET free = excluded.free`, handle[:], free)
+	})
+}
+
+// StartSession implements share.Store.
+func (s *Store) StartSession(ctx context.Context, handle id.Handle, session share.Session, now int64, most int) (l share.Link, err error) {
+	err = s.write(ctx, func(tx *sql.Tx) error {
+		row, err := readLink(ctx, tx, handle)
+		if err != nil {
+			return err
+		}
+		if err := row.Stands(now); err != nil {
+			return err
+		}
+		if left, limited := row.Left(); limited && left == 0 {
+			return share.ErrUsedUp
+		}
+		var alive int
+		if err := tx.QueryRowContext(ctx, `SELECT COUNT(*) FROM link_session WHERE link = $1 AND expires > $2`, row.num, now).Scan(&alive); err != nil {
+			return fmt.Errorf("count sessions: %w", err)
+		}
+		if alive >= most {
+			return share.ErrSession
+		}
+		if err := exec(ctx, tx, "add session", `INSERT INTO link_session (token, link, expires) VALUES ($1, $2, $3)`,
+			session.Hash[:], row.num, session.Expires); err != nil {
+			return err
+		}
+		l = row.Link
+		l.Downloads++
+		return exec(ctx, tx, "count download", `UPDATE link SET downloads = downloads + 1 WHERE num = $1`, row.num)
+	})
+	return l, err
+}
+
+// EndLink implements share.Store.
+func (s *Store) EndLink(ctx context.Context, handle id.Handle, state share.State, day int64) error {
+	return s.write(ctx, func(tx *sql.Tx) error {
+		l, err := readLink(ctx, tx, handle)
+		if err != nil || l.State != share.Live {
+			return err
+		}
+		nodes, err := chainNodes(ctx, tx, l.upload)
+		if err != nil {
+			return err
+		}
+		if err := enqueueDelete(ctx, tx, l.Upload, nodes, day); err != nil {
+			return err
+		}
+		for _, step := range []struct{ what, query string }{
+			{"destroy sessions", `DELETE FROM link_session WHERE link IN (SELECT num FROM link WHERE upload = $1)`},
+			{"destroy extents", `DELETE FROM extent WHERE revision IN (SELECT num FROM revision WHERE upload = $1)`},
+			{"destroy revisions", `DELETE FROM revision WHERE upload = $1`},
+			{"destroy copies", `DELETE FROM copy WHERE blob IN (SELECT num FROM blob WHERE upload = $1)`},
+			{"destroy blobs", `DELETE FROM blob WHERE upload = $1`},
+			{"destroy chains", `DELETE FROM upload_chain_node WHERE upload = $1`},
+		} {
+			if err := exec(ctx, tx, step.what, step.query, l.upload); err != nil {
+				return err
+			}
+		}
+		if err := exec(ctx, tx, "destroy tries", `DELETE FROM link_failure WHERE handle = $1`, handle[:]); err != nil {
+			return err
+		}
+		if err := exec(ctx, tx, "end link", `UPDATE link SET state = $2, ended_day = $3, upload = NULL, auth = NULL, record = NULL, listing = NULL,
+			expires = 0, download_limit = 0, downloads = 0, bytes = 0 WHERE num = $1`, l.num, state, day); err != nil {
+			return err
+		}
+		return exec(ctx, tx, "destroy upload", `DELETE FROM upload WHERE num = $1`, l.upload)
+	})
+}
+
+func (s *Store) handles(ctx context.Context, query string, args ...any) (out []id.Handle, err error) {
+	err = s.read(ctx, func(q queryer) error {
+		out = nil
+		return each(ctx, q, func(scan func(...any) error) error {
+			var raw []byte
+			if err := scan(&raw); err != nil {
+				return err
+			}
+			out = append(out, id.Handle{})
+			return fixed(out[len(out)-1][:], raw)
+		}, query, args...)
+	})
+	return out, err
+}
+
+// ExpiredLinks implements share.Store.
+func (s *Store) ExpiredLinks(ctx context.Context, now int64, limit int) ([]id.Handle, error) {
+	return s.handles(ctx, `SELECT handle FROM link WHERE state = 1 AND expires <= $1 ORDER BY expires LIMIT $2`, now, limit)
+}
+
+// SpentLinks implements share.Store.
+func (s *Store) SpentLinks(ctx context.Context, now int64, limit int) ([]id.Handle, error) {
+	return s.handles(ctx, `SELECT l.handle FROM link l WHERE l.state = 1 AND l.download_limit > 0 AND l.downloads >= l.download_limit
+		AND NOT EXISTS (SELECT 1 FROM link_session s WHERE s.link = l.num AND s.expires > $1) ORDER BY l.num LIMIT $2`, now, limit)
+}
+
+// DropSessions implements share.Store.
+func (s *Store) DropSessions(ctx context.Context, now int64, limit int) (int, error) {
+	return s.drop(ctx, "drop sessions",
+		`DELETE FROM link_session WHERE token IN (SELECT token FROM link_session WHERE expires <= $1 LIMIT $2)`, now, limit)
+}
+
+// DropTries implements share.Store.
+func (s *Store) DropTries(ctx context.Context, now int64, limit int) (int, error) {
+	return s.drop(ctx, "drop tries",
+		`DELETE FROM link_failure WHERE handle IN (SELECT handle FROM link_failure WHERE free <= $1 LIMIT $2)`, now, limit)
+}
+
+func (s *Store) drop(ctx context.Context, what, query string, args ...any) (n int, err error) {
+	err = s.write(ctx, func(tx *sql.Tx) error {
+		result, err := tx.ExecContext(ctx, query, args...)
+		if err != nil {
+			return fmt.Errorf("%s: %w", what, err)
+		}
+		dropped, err := result.RowsAffected()
+		n = int(dropped)
+		return err
+	})
+	return n, err
+}

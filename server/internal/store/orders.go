@@ -1,0 +1,184 @@
+package store
+
+import (
+	"bytes"
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"slices"
+
+	"holdfast/format/id"
+	"holdfast/format/ticket"
+	"holdfast/server/internal/fleet"
+)
+
+// enqueueDelete gives every node that is named the order to delete the upload,
+// with the next number of each in the present epoch, within the caller's
+// transaction. Nodes that were removed get none: nobody would fetch it.
+func enqueueDelete(ctx context.Context, tx *sql.Tx, upload id.Upload, nodes []id.Node, day int64) error {
+	epoch, err := currentEpoch(ctx, tx)
+	if err != nil {
+		return fmt.Errorf("order deletion: %w", err)
+	}
+	// In one sequence everywhere, so that two transactions never wait for each other's rows.
+	nodes = slices.Clone(nodes)
+	slices.SortFunc(nodes, func(a, b id.Node) int { return bytes.Compare(a[:], b[:]) })
+	for _, node := range slices.Compact(nodes) {
+		var num, number int64
+		var state int
+		err := tx.QueryRowContext(ctx, `UPDATE node SET issued = CASE WHEN state <> $1 THEN issued WHEN issue_epoch = $2 THEN issued + 1 ELSE 1 END,
+			issue_epoch = CASE WHEN state <> $1 THEN issue_epoch ELSE $2 END
+			WHERE id = $3 RETURNING num, state, issued`, nodeMember, epoch, node[:]).Scan(&num, &state, &number)
+		if errors.Is(err, sql.ErrNoRows) {
+			return fmt.Errorf("order deletion: node %s: %w", node, fleet.ErrUnknownNode)
+		}
+		if err != nil {
+			return fmt.Errorf("order deletion: %w", err)
+		}
+		if state != nodeMember {
+			continue
+		}
+		if _, err := tx.ExecContext(ctx, `INSERT INTO node_order (node, epoch, number, action, upload, day) VALUES ($1, $2, $3, $4, $5, $6)`,
+			num, epoch, number, int64(ticket.DeleteUpload), upload[:], day); err != nil {
+			return fmt.Errorf("order deletion: %w", err)
+		}
+	}
+	return nil
+}
+
+// RaiseEpoch begins a new epoch above the one named and the present one, and
+// returns it. It is for a database that was restored from a backup: nodes may
+// have done orders that it does not know, whose numbers it would give again.
+// Orders that no receipt answered get new numbers in the new epoch; a node that
+// had done one does it again, which changes nothing.
+func (s *Store) RaiseEpoch(ctx context.Context, above int64) (int64, error) {
+	var epoch int64
+	err := s.write(ctx, func(tx *sql.Tx) error {
+		if err := tx.QueryRowContext(ctx, `UPDATE meta SET epoch = CASE WHEN epoch > $1 THEN epoch + 1 ELSE $1 + 1 END WHERE one = 1 RETURNING epoch`, above).Scan(&epoch); err != nil {
+			return err
+		}
+		for _, statement := range []string{
+			`INSERT INTO node_order (node, epoch, number, action, upload, day)
+				SELECT node, $1, ROW_NUMBER() OVER (PARTITION BY node ORDER BY epoch, number), action, upload, day
+				FROM node_order WHERE outcome = 0`,
+			`DELETE FROM node_order WHERE outcome = 0 AND epoch < $1`,
+			`UPDATE node SET issue_epoch = $1, issued = (SELECT COUNT(*) FROM node_order WHERE node = node.num AND epoch = $1)`,
+		} {
+			if _, err := tx.ExecContext(ctx, statement, epoch); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		return 0, fmt.Errorf("raise epoch: %w", err)
+	}
+	return epoch, nil
+}
+
+// Issued implements fleet.Store.
+func (s *Store) Issued(ctx context.Context, node id.Node, epoch int64) (int64, error) {
+	var issued int64
+	err := s.read(ctx, func(q queryer) error {
+		err := q.QueryRowContext(ctx, `SELECT issued FROM node WHERE id = $1 AND issue_epoch = $2`, node[:], epoch).Scan(&issued)
+		if errors.Is(err, sql.ErrNoRows) {
+			issued, err = 0, nil
+		}
+		return err
+	})
+	if err != nil {
+		return 0, fmt.Errorf("read last order: %w", err)
+	}
+	return issued, nil
+}
+
+const selectOrder = `SELECT o.epoch, o.number, o.action, o.upload, o.day, o.outcome FROM node_order o JOIN node n ON n.num = o.node WHERE n.id = $1`
+
+// Orders implements fleet.Store.
+func (s *Store) Orders(ctx context.Context, node id.Node, after fleet.Progress, limit int) ([]fleet.Order, error) {
+	var orders []fleet.Order
+	err := s.read(ctx, func(q queryer) (err error) {
+		orders, err = scanOrders(q.QueryContext(ctx, selectOrder+` AND o.epoch = $2 AND o.number > $3 ORDER BY o.number LIMIT $4`,
+			node[:], after.Epoch, after.Number, limit))
+		return err
+	})
+	if err != nil {
+		return nil, fmt.Errorf("read orders: %w", err)
+	}
+	return orders, nil
+}
+
+// OrdersAt implements fleet.Store.
+func (s *Store) OrdersAt(ctx context.Context, node id.Node, at []fleet.Progress) (map[fleet.Progress]fleet.Order, error) {
+	found := make(map[fleet.Progress]fleet.Order, len(at))
+	err := s.read(ctx, func(q queryer) error {
+		clear(found)
+		for _, p := range at {
+			orders, err := scanOrders(q.QueryContext(ctx, selectOrder+` AND o.epoch = $2 AND o.number = $3`, node[:], p.Epoch, p.Number))
+			if err != nil {
+				return err
+			}
+			for _, o := range orders {
+				found[p] = o
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		return nil, fmt.Errorf("read orders: %w", err)
+	}
+	return found, nil
+}
+
+func scanOrders(rows *sql.Rows, err error) ([]fleet.Order, error) {
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var orders []fleet.Order
+	for rows.Next() {
+		var o fleet.Order
+		var upload []byte
+		if err := rows.Scan(&o.Epoch, &o.Number, &o.Action, &upload, &o.Day, &o.Outcome); err != nil {
+			return nil, err
+		}
+		if len(upload) != id.Size {
+			return nil, fmt.Errorf("order %d of epoch %d is damaged: an upload id of %d bytes", o.Number, o.Epoch, len(upload))
+		}
+		o.Upload = id.Upload(upload)
+		orders = append(orders, o)
+	}
+	return orders, rows.Err()
+}
+
+// SaveReport implements fleet.Store.
+func (s *Store) SaveReport(ctx context.Context, r fleet.Report) error {
+	err := s.write(ctx, func(tx *sql.Tx) error {
+		var num int64
+		err := tx.QueryRowContext(ctx, `UPDATE node SET wiped_day = CASE WHEN wiped_day = 0 THEN $1 ELSE wiped_day END WHERE id = $2 RETURNING num`,
+			r.WipedDay, r.Node[:]).Scan(&num)
+		if errors.Is(err, sql.ErrNoRows) {
+			return fleet.ErrUnknownNode
+		}
+		if err != nil {
+			return err
+		}
+		if _, err := tx.ExecContext(ctx, `UPDATE node SET done_epoch = $1, done_number = $2, done_at = $3
+			WHERE num = $4 AND (done_epoch < $1 OR done_epoch = $1 AND done_number < $2)`, r.Done.Epoch, r.Done.Number, r.DoneAt, num); err != nil {
+			return err
+		}
+		for _, a := range r.Receipts {
+			if _, err := tx.ExecContext(ctx, `UPDATE node_order SET outcome = $1, receipt = $2
+				WHERE node = $3 AND epoch = $4 AND number = $5 AND (outcome = 0 OR outcome = $6 AND $1 = $7)`,
+				int64(a.Outcome), a.Receipt, num, a.Epoch, a.Number, int64(ticket.Refused), int64(ticket.Done)); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		return fmt.Errorf("store report: %w", err)
+	}
+	return nil
+}

@@ -1,0 +1,54 @@
+package store
+
+import (
+	"context"
+	"database/sql"
+	"fmt"
+
+	"holdfast/format/id"
+)
+
+// each runs a query and calls f for every row.
+func each(ctx context.Context, q queryer, f func(scan func(...any) error) error, query string, args ...any) error {
+	rows, err := q.QueryContext(ctx, query, args...)
+	if err != nil {
+		return err
+	}
+	defer rows.Close() // Err tells what went wrong
+	for rows.Next() {
+		if err := f(rows.Scan); err != nil {
+			return err
+		}
+	}
+	return rows.Err()
+}
+
+// exec runs one statement.
+func exec(ctx context.Context, tx *sql.Tx, what, query string, args ...any) error {
+	if _, err := tx.ExecContext(ctx, query, args...); err != nil {
+		return fmt.Errorf("%s: %w", what, err)
+	}
+	return nil
+}
+
+// fixed copies a column of a fixed length.
+func fixed(dst, column []byte) error {
+	if len(column) != len(dst) {
+		return fmt.Errorf("a column of %d bytes where %d are expected: the database is damaged", len(column), len(dst))
+	}
+	copy(dst, column)
+	return nil
+}
+
+func nodeIDs(ctx context.Context, q queryer, query string, args ...any) ([]id.Node, error) {
+	var nodes []id.Node
+	err := each(ctx, q, func(scan func(...any) error) error {
+		var raw []byte
+		if err := scan(&raw); err != nil {
+			return err
+		}
+		nodes = append(nodes, id.Node{})
+		return fixed(nodes[len(nodes)-1][:], raw)
+	}, query, args...)
+	return nodes, err
+}

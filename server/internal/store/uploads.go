@@ -1,0 +1,287 @@
+package store
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+
+	"holdfast/format/id"
+	"holdfast/server/internal/placement"
+	"holdfast/server/internal/upload"
+)
+
+var _ upload.Store = (*Store)(nil)
+
+// OpenUpload implements upload.Store.
+func (s *Store) OpenUpload(ctx context.Context, u upload.Upload, reserved int64, count int) error {
+	return s.write(ctx, func(tx *sql.Tx) error {
+		sum, open, err := openUploads(ctx, tx)
+		if err != nil {
+			return err
+		}
+		if u.Budget > reserved-sum || open >= int64(count) {
+			return fmt.Errorf("%w: uploads that are open now reserve it", upload.ErrNoCapacity)
+		}
+		var num int64
+		err = tx.QueryRowContext(ctx, `INSERT INTO upload (id, state, secret, budget, closes_at) VALUES ($1, $2, $3, $4, $5) RETURNING num`,
+			u.ID[:], upload.Open, u.Secret[:], u.Budget, u.Closes).Scan(&num)
+		if err != nil {
+			return fmt.Errorf("insert upload: %w", err)
+		}
+		return insertChains(ctx, tx, num, 0, u.Chains)
+	})
+}
+
+// openUploads is what open uploads reserve, and how many they are.
+func openUploads(ctx context.Context, q queryer) (sum, count int64, err error) {
+	err = q.QueryRowContext(ctx, `SELECT COALESCE(SUM(budget), 0), COUNT(*) FROM upload WHERE state = 1`).Scan(&sum, &count)
+	if err != nil {
+		return 0, 0, fmt.Errorf("sum reservations: %w", err)
+	}
+	return sum, count, nil
+}
+
+func insertChains(ctx context.Context, tx *sql.Tx, num int64, first int, chains []placement.Chain) error {
+	for c, chain := range chains {
+		for place, node := range chain {
+			nodeNum, err := nodeNumber(ctx, tx, node)
+			if err != nil {
+				return err
+			}
+			if _, err := tx.ExecContext(ctx, `INSERT INTO upload_chain_node (upload, chain, place, node) VALUES ($1, $2, $3, $4)`,
+				num, first+c, place, nodeNum); err != nil {
+				return fmt.Errorf("insert chain: %w", err)
+			}
+		}
+	}
+	return nil
+}
+
+// nodeNumber is the number under which a member's id is kept.
+func nodeNumber(ctx context.Context, q queryer, node id.Node) (int64, error) {
+	var num int64
+	if err := q.QueryRowContext(ctx, `SELECT num FROM node WHERE id = $1`, node[:]).Scan(&num); err != nil {
+		return 0, fmt.Errorf("look up node %s: %w", node, err)
+	}
+	return num, nil
+}
+
+// Reserved implements upload.Store.
+func (s *Store) Reserved(ctx context.Context) (sum int64, err error) {
+	err = s.read(ctx, func(q queryer) error {
+		sum, _, err = openUploads(ctx, q)
+		return err
+	})
+	return sum, err
+}
+
+// Upload implements upload.Store.
+func (s *Store) Upload(ctx context.Context, upload id.Upload) (u upload.Upload, err error) {
+	err = s.read(ctx, func(q queryer) error {
+		_, u, err = readUpload(ctx, q, upload)
+		return err
+	})
+	return u, err
+}
+
+func readUpload(ctx context.Context, q queryer, wanted id.Upload) (num int64, u upload.Upload, err error) {
+	u = upload.Upload{ID: wanted}
+	var secret []byte
+	err = q.QueryRowContext(ctx, `SELECT num, state, secret, budget, closes_at, digest, answer FROM upload WHERE id = $1`, wanted[:]).
+		Scan(&num, &u.State, &secret, &u.Budget, &u.Closes, &u.Digest, &u.Answer)
+	if errors.Is(err, sql.ErrNoRows) || err == nil && secret == nil {
+		return 0, upload.Upload{}, upload.ErrUnknown
+	}
+	if err != nil {
+		return 0, upload.Upload{}, fmt.Errorf("read upload: %w", err)
+	}
+	if err := fixed(u.Secret[:], secret); err != nil {
+		return 0, upload.Upload{}, fmt.Errorf("read upload: %w", err)
+	}
+	if u.State == upload.Open {
+		u.Chains, err = readChains(ctx, q, num)
+	}
+	return num, u, err
+}
+
+func readChains(ctx context.Context, q queryer, num int64) ([]placement.Chain, error) {
+	var chains []placement.Chain
+	last := -1
+	err := each(ctx, q, func(scan func(...any) error) error {
+		var chain int
+		var node []byte
+		if err := scan(&chain, &node); err != nil {
+			return err
+		}
+		if chain != last {
+			chains = append(chains, nil)
+			last = chain
+		}
+		end := &chains[len(chains)-1]
+		*end = append(*end, id.Node{})
+		return fixed((*end)[len(*end)-1][:], node)
+	}, `SELECT c.chain, n.id FROM upload_chain_node c JOIN node n ON n.num = c.node WHERE c.upload = $1 ORDER BY c.chain, c.place`, num)
+	if err != nil {
+		return nil, fmt.Errorf("read chains: %w", err)
+	}
+	return chains, nil
+}
+
+// chainNodes are the distinct nodes that an upload's tickets named.
+func chainNodes(ctx context.Context, q queryer, num int64) ([]id.Node, error) {
+	nodes, err := nodeIDs(ctx, q, `SELECT n.id FROM node n WHERE n.num IN (SELECT node FROM upload_chain_node WHERE upload = $1) ORDER BY n.num`, num)
+	if err != nil {
+		return nil, fmt.Errorf("read nodes of upload: %w", err)
+	}
+	return nodes, nil
+}
+
+// openNumber is the number of an upload that is open.
+func openNumber(ctx context.Context, q queryer, wanted id.Upload) (int64, error) {
+	var num int64
+	var state upload.State
+	err := q.QueryRowContext(ctx, `SELECT num, state FROM upload WHERE id = $1`, wanted[:]).Scan(&num, &state)
+	if errors.Is(err, sql.ErrNoRows) {
+		return 0, upload.ErrUnknown
+	}
+	if err != nil {
+		return 0, fmt.Errorf("read upload: %w", err)
+	}
+	if state != upload.Open {
+		return 0, upload.ErrClosed
+	}
+	return num, nil
+}
+
+// AddChains implements upload.Store.
+func (s *Store) AddChains(ctx context.Context, upload id.Upload, chains []placement.Chain) error {
+	return s.write(ctx, func(tx *sql.Tx) error {
+		num, err := openNumber(ctx, tx, upload)
+		if err != nil {
+			return err
+		}
+		var first int
+		if err := tx.QueryRowContext(ctx, `SELECT COALESCE(MAX(chain) + 1, 0) FROM upload_chain_node WHERE upload = $1`, num).Scan(&first); err != nil {
+			return fmt.Errorf("count chains: %w", err)
+		}
+		return insertChains(ctx, tx, num, first, chains)
+	})
+}
+
+// ExtendUpload implements upload.Store.
+func (s *Store) ExtendUpload(ctx context.Context, wanted id.Upload, budget, reserved int64) error {
+	return s.write(ctx, func(tx *sql.Tx) error {
+		num, err := openNumber(ctx, tx, wanted)
+		if err != nil {
+			return err
+		}
+		sum, _, err := openUploads(ctx, tx)
+		if err != nil {
+			return err
+		}
+		var have int64
+		if err := tx.QueryRowContext(ctx, `SELECT budget FROM upload WHERE num = $1`, num).Scan(&have); err != nil {
+			return fmt.Errorf("read budget: %w", err)
+		}
+		if budget <= have {
+			return nil
+		}
+		if budget-have > reserved-sum {
+			return fmt.Errorf("%w: uploads that are open now reserve it", upload.ErrNoCapacity)
+		}
+		return exec(ctx, tx, "extend upload", `UPDATE upload SET budget = $2 WHERE num = $1`, num, budget)
+	})
+}
+
+// StagePage implements upload.Store.
+func (s *Store) StagePage(ctx context.Context, wanted id.Upload, page int, body []byte, most int64) error {
+	return s.write(ctx, func(tx *sql.Tx) error {
+		num, err := openNumber(ctx, tx, wanted)
+		if err != nil {
+			return err
+		}
+		var before int64
+		err = tx.QueryRowContext(ctx, `SELECT COALESCE(SUM(LENGTH(body)), 0) FROM staged_page WHERE upload = $1 AND page = $2`, num, page).Scan(&before)
+		if err != nil {
+			return fmt.Errorf("read staged page: %w", err)
+		}
+		var total int64
+		err = tx.QueryRowContext(ctx, `UPDATE upload SET staged = staged + $2 WHERE num = $1 RETURNING staged`, num, int64(len(body))-before).Scan(&total)
+		if err != nil {
+			return fmt.Errorf("count staged bytes: %w", err)
+		}
+		if total > most {
+			return fmt.Errorf("%w: pages of %d bytes in all, at most %d for this upload", upload.ErrOverLimit, total, most)
+		}
+		return exec(ctx, tx, "stage page", `INSERT INTO staged_page (upload, page, body) VALUES ($1, $2, $3)
+			ON CONFLICT (upload, page) DO UPDATE SET body = excluded.body`, num, page, body)
+	})
+}
+
+// AbandonUpload implements upload.Store.
+func (s *Store) AbandonUpload(ctx context.Context, wanted id.Upload, day int64) error {
+	return s.write(ctx, func(tx *sql.Tx) error {
+		num, err := openNumber(ctx, tx, wanted)
+		if err != nil {
+			return err
+		}
+		nodes, err := chainNodes(ctx, tx, num)
+		if err != nil {
+			return err
+		}
+		if err := enqueueDelete(ctx, tx, wanted, nodes, day); err != nil {
+			return err
+		}
+		if err := exec(ctx, tx, "drop pages", `DELETE FROM staged_page WHERE upload = $1`, num); err != nil {
+			return err
+		}
+		if err := exec(ctx, tx, "drop chains", `DELETE FROM upload_chain_node WHERE upload = $1`, num); err != nil {
+			return err
+		}
+		return exec(ctx, tx, "abandon upload", `UPDATE upload SET state = $2, closes_at = 0, closed_day = $3 WHERE num = $1`, num, upload.Abandoned, day)
+	})
+}
+
+// OverdueUploads implements upload.Store.
+func (s *Store) OverdueUploads(ctx context.Context, now int64, limit int) (overdue []id.Upload, err error) {
+	err = s.read(ctx, func(q queryer) error {
+		overdue = nil
+		return each(ctx, q, func(scan func(...any) error) error {
+			var raw []byte
+			if err := scan(&raw); err != nil {
+				return err
+			}
+			overdue = append(overdue, id.Upload{})
+			return fixed(overdue[len(overdue)-1][:], raw)
+		}, `SELECT id FROM upload WHERE state = 1 AND closes_at <= $1 ORDER BY closes_at LIMIT $2`, now, limit)
+	})
+	if err != nil {
+		return nil, fmt.Errorf("list overdue uploads: %w", err)
+	}
+	return overdue, nil
+}
+
+// ForgetUploads implements upload.Store.
+func (s *Store) ForgetUploads(ctx context.Context, before int64, limit int) (n int, err error) {
+	const some = `(SELECT num FROM upload WHERE state <> 1 AND secret IS NOT NULL AND closed_day < $1 ORDER BY closed_day LIMIT $2)`
+	err = s.write(ctx, func(tx *sql.Tx) error {
+		n = 0
+		for _, query := range []string{
+			`DELETE FROM upload WHERE state = 3 AND num IN ` + some,
+			`UPDATE upload SET secret = NULL, digest = NULL, answer = NULL WHERE num IN ` + some,
+		} {
+			result, err := tx.ExecContext(ctx, query, before, limit-n)
+			if err != nil {
+				return fmt.Errorf("forget uploads: %w", err)
+			}
+			changed, err := result.RowsAffected()
+			if err != nil {
+				return fmt.Errorf("forget uploads: %w", err)
+			}
+			n += int(changed)
+		}
+		return nil
+	})
+	return n, err
+}

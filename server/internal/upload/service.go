@@ -1,0 +1,291 @@
+package upload
+
+import (
+	"context"
+	"crypto/ed25519"
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
+	"holdfast/format/id"
+	"holdfast/format/ticket"
+	"holdfast/server/internal/placement"
+)
+
+// Fleet chooses and describes nodes.
+type Fleet interface {
+	// Chains for an upload of so many bytes, or placement.ErrNoPlacement.
+	Chains(ctx context.Context, bytes int64) ([]placement.Chain, error)
+	// Members are all nodes that ever were members.
+	Members(ctx context.Context) ([]Node, error)
+	// Room is the greatest upload that Chains would place now.
+	Room(ctx context.Context) (int64, error)
+}
+
+// Service takes uploads. Make one with New.
+type Service struct {
+	store  Store
+	fleet  Fleet
+	key    ed25519.PrivateKey // of tickets
+	limits Limits
+	now    func() time.Time
+}
+
+// New makes the service; key signs upload tickets.
+func New(store Store, fleet Fleet, key ed25519.PrivateKey, limits Limits, now func() time.Time) *Service {
+	return &Service{store: store, fleet: fleet, key: key, limits: limits, now: now}
+}
+
+// Limits are what the service was made with.
+func (s *Service) Limits() Limits { return s.limits }
+
+// Room is what could be reserved now.
+func (s *Service) Room(ctx context.Context) (Room, error) {
+	reserved, err := s.store.Reserved(ctx)
+	if err != nil {
+		return Room{}, fmt.Errorf("measure room: %w", err)
+	}
+	free, err := s.fleet.Room(ctx)
+	if err != nil {
+		return Room{}, fmt.Errorf("measure room: %w", err)
+	}
+	bytes := max(min(s.limits.ReservedBytes-reserved, free), 0)
+	return Room{Bytes: bytes, Accepting: bytes > 0}, nil
+}
+
+// Open opens an upload of so many bytes, 0 where the length is not known yet,
+// whose link shall live for so many days.
+func (s *Service) Open(ctx context.Context, bytes int64, days int) (Grant, error) {
+	switch {
+	case bytes < 0 || days < 0:
+		return Grant{}, fmt.Errorf("open upload: %w: %d bytes for %d days", ErrRequest, bytes, days)
+	case days > s.limits.Days:
+		return Grant{}, fmt.Errorf("open upload: %w: %d days, at most %d", ErrOverLimit, days, s.limits.Days)
+	case bytes > s.limits.UploadBytes:
+		return Grant{}, fmt.Errorf("open upload: %w: %d bytes, at most %d", ErrOverLimit, bytes, s.limits.UploadBytes)
+	case bytes == 0:
+		bytes = min(firstBudget, s.limits.UploadBytes)
+	}
+	chains, err := s.fleet.Chains(ctx, bytes)
+	if err != nil {
+		return Grant{}, fmt.Errorf("open upload: %w", err)
+	}
+	secret := id.Bytes32(id.New32())
+	u := Upload{
+		ID: id.New[id.Upload](), State: Open, Budget: bytes, Closes: s.now().Add(life).Unix(), Chains: chains,
+	}
+	u.Secret = secretHash(u.ID, secret)
+	if err := s.store.OpenUpload(ctx, u, s.limits.ReservedBytes, maxOpen); err != nil {
+		return Grant{}, fmt.Errorf("open upload: %w", err)
+	}
+	g, err := s.grant(ctx, u, chains)
+	if err != nil {
+		return Grant{}, fmt.Errorf("open upload: %w", err)
+	}
+	g.Secret = secret.String()
+	return g, nil
+}
+
+// Get gives a fresh ticket for an open upload. Chains whose nodes went away are
+// replaced, as far as the fleet allows.
+func (s *Service) Get(ctx context.Context, upload id.Upload, secret string) (Grant, error) {
+	u, err := s.open(ctx, upload, secret)
+	if err != nil {
+		return Grant{}, fmt.Errorf("get upload: %w", err)
+	}
+	g, err := s.renew(ctx, u)
+	if err != nil {
+		return Grant{}, fmt.Errorf("get upload: %w", err)
+	}
+	return g, nil
+}
+
+// Extend raises the budget of an open upload to bytes in all.
+func (s *Service) Extend(ctx context.Context, upload id.Upload, secret string, bytes int64) (Grant, error) {
+	u, err := s.open(ctx, upload, secret)
+	switch {
+	case err != nil:
+	case bytes < 0:
+		err = fmt.Errorf("%w: %d bytes", ErrRequest, bytes)
+	case bytes > s.limits.UploadBytes:
+		err = fmt.Errorf("%w: %d bytes, at most %d", ErrOverLimit, bytes, s.limits.UploadBytes)
+	default:
+		err = s.store.ExtendUpload(ctx, upload, bytes, s.limits.ReservedBytes)
+	}
+	if err != nil {
+		return Grant{}, fmt.Errorf("extend upload: %w", err)
+	}
+	u.Budget = max(u.Budget, bytes)
+	g, err := s.renew(ctx, u)
+	if err != nil {
+		return Grant{}, fmt.Errorf("extend upload: %w", err)
+	}
+	return g, nil
+}
+
+// Abandon gives an open upload up.
+func (s *Service) Abandon(ctx context.Context, upload id.Upload, secret string) error {
+	u, err := s.known(ctx, upload, secret)
+	switch {
+	case err != nil:
+	case u.State == Abandoned:
+		return nil // repeating is harmless
+	default:
+		err = s.store.AbandonUpload(ctx, upload, s.today())
+	}
+	if err != nil {
+		return fmt.Errorf("abandon upload: %w", err)
+	}
+	return nil
+}
+
+func (s *Service) today() int64 { return s.now().Unix() / secondsDay }
+
+// known returns the caller's upload in whatever state.
+func (s *Service) known(ctx context.Context, upload id.Upload, secret string) (Upload, error) {
+	u, err := s.store.Upload(ctx, upload)
+	if err != nil {
+		return Upload{}, err
+	}
+	if !u.authorised(secret) {
+		return Upload{}, ErrSecret
+	}
+	return u, nil
+}
+
+// open returns the caller's upload if it is open.
+func (s *Service) open(ctx context.Context, upload id.Upload, secret string) (Upload, error) {
+	u, err := s.known(ctx, upload, secret)
+	if err == nil && !u.openAt(s.now()) {
+		err = ErrClosed
+	}
+	return u, err
+}
+
+// renew chooses the chains of a fresh ticket: those of before as far as their
+// nodes still take blobs, so that what was stored is found again, and new ones
+// in the place of others.
+func (s *Service) renew(ctx context.Context, u Upload) (Grant, error) {
+	members, err := s.membersByID(ctx)
+	if err != nil {
+		return Grant{}, err
+	}
+	// The newest first: if there are too many, the oldest are left out.
+	var chains []placement.Chain
+	for _, chain := range slices.Backward(u.Chains) {
+		writable := slices.DeleteFunc(slices.Clone(chain), func(n id.Node) bool { return !members[n].Writable })
+		if len(writable) >= ticket.MinChain && len(chains) < wantedChains {
+			chains = append(chains, writable)
+		}
+	}
+	slices.Reverse(chains)
+	if len(chains) >= min(wantedChains, len(u.Chains)) {
+		return s.grant(ctx, u, chains)
+	}
+	fresh, err := s.fresh(ctx, u, wantedChains-len(chains))
+	if errors.Is(err, placement.ErrNoPlacement) && len(chains) > 0 {
+		err = nil // what there is will do
+	}
+	if err != nil {
+		return Grant{}, err
+	}
+	return s.grant(ctx, u, append(chains, fresh...))
+}
+
+// fresh adds up to n chains to the upload.
+func (s *Service) fresh(ctx context.Context, u Upload, n int) ([]placement.Chain, error) {
+	chains, err := s.fleet.Chains(ctx, u.Budget)
+	if err != nil {
+		return nil, err
+	}
+	nodes := map[id.Node]bool{}
+	for _, node := range slices.Concat(u.Chains...) {
+		nodes[node] = true
+	}
+	known := func(chain placement.Chain) bool {
+		return slices.ContainsFunc(u.Chains, func(c placement.Chain) bool { return slices.Equal(c, chain) })
+	}
+	var added []placement.Chain
+	for _, chain := range chains[:min(n, len(chains))] {
+		for _, node := range chain {
+			nodes[node] = true
+		}
+		if len(nodes) > maxNodes {
+			break
+		}
+		if !known(chain) {
+			added = append(added, chain)
+		}
+	}
+	if len(added) == 0 {
+		return nil, fmt.Errorf("%w: all that could be named were", placement.ErrNoPlacement)
+	}
+	return added, s.store.AddChains(ctx, u.ID, added)
+}
+
+// grant signs a ticket with these chains.
+func (s *Service) grant(ctx context.Context, u Upload, chains []placement.Chain) (Grant, error) {
+	members, err := s.membersByID(ctx)
+	if err != nil {
+		return Grant{}, err
+	}
+	g := Grant{
+		Upload: u.ID, Budget: u.Budget, Closes: u.Closes, Nodes: []Node{},
+		Expires: min(s.now().Add(ticketLife).Unix(), u.Closes),
+	}
+	t := ticket.UploadTicket{Upload: u.ID, Budget: u.Budget, Expires: g.Expires}
+	listed := map[id.Node]bool{}
+	for _, chain := range chains {
+		var places []ticket.Place
+		for _, n := range chain {
+			m, ok := members[n]
+			if !ok {
+				return Grant{}, fmt.Errorf("%w: a chosen node has just left", placement.ErrNoPlacement)
+			}
+			places = append(places, ticket.Place{Node: n, URL: m.URL})
+			if !listed[n] {
+				listed[n] = true
+				g.Nodes = append(g.Nodes, m)
+			}
+		}
+		t.Chains = append(t.Chains, places)
+	}
+	if g.Ticket, err = ticket.SignText(s.key, t); err != nil {
+		return Grant{}, err
+	}
+	return g, nil
+}
+
+func (s *Service) membersByID(ctx context.Context) (map[id.Node]Node, error) {
+	members, err := s.fleet.Members(ctx)
+	if err != nil {
+		return nil, err
+	}
+	out := make(map[id.Node]Node, len(members))
+	for _, m := range members {
+		out[m.ID] = m
+	}
+	return out, nil
+}
+
+// AbandonOverdue gives up open uploads whose time is over, at most limit, and
+// returns how many.
+func (s *Service) AbandonOverdue(ctx context.Context, limit int) (int, error) {
+	overdue, err := s.store.OverdueUploads(ctx, s.now().Unix(), limit)
+	if err != nil {
+		return 0, fmt.Errorf("abandon overdue uploads: %w", err)
+	}
+	for n, upload := range overdue {
+		err := s.store.AbandonUpload(ctx, upload, s.today())
+		if err != nil && !errors.Is(err, ErrClosed) && !errors.Is(err, ErrUnknown) { // its owner was faster
+			return n, fmt.Errorf("abandon overdue upload: %w", err)
+		}
+	}
+	return len(overdue), nil
+}
+
+// Forget drops what was kept of closed uploads for retries, at most limit.
+func (s *Service) Forget(ctx context.Context, limit int) (int, error) {
+	return s.store.ForgetUploads(ctx, s.today()-keepClosed, limit)
+}

@@ -1,0 +1,61 @@
+package upload
+
+import (
+	"context"
+
+	"holdfast/format/id"
+	"holdfast/server/internal/placement"
+	"holdfast/server/internal/share"
+)
+
+// Store keeps uploads. Every method is atomic; those that write are durable when
+// they return. storetest.Uploads checks implementations.
+type Store interface {
+	// OpenUpload adds an open upload with its chains. It fails with
+	// ErrNoCapacity if open uploads would reserve more than reserved bytes, or
+	// be more than count.
+	OpenUpload(ctx context.Context, u Upload, reserved int64, count int) error
+	// Reserved is the sum of the budgets of open uploads.
+	Reserved(ctx context.Context) (int64, error)
+	// Upload fails with ErrUnknown, also for one that was forgotten.
+	Upload(ctx context.Context, upload id.Upload) (Upload, error)
+	// AddChains adds chains to an open upload, or fails with ErrClosed.
+	AddChains(ctx context.Context, upload id.Upload, chains []placement.Chain) error
+	// ExtendUpload raises an open upload's budget, or fails with ErrClosed or,
+	// like OpenUpload, with ErrNoCapacity. A lower budget changes nothing.
+	ExtendUpload(ctx context.Context, upload id.Upload, budget, reserved int64) error
+	// StagePage keeps a page of an open upload, in the place of one with the
+	// same number. It fails with ErrClosed, and with ErrOverLimit if all pages
+	// together would take more than most bytes.
+	StagePage(ctx context.Context, upload id.Upload, page int, body []byte, most int64) error
+	// CommitUpload runs f in one transaction, in which it sees the upload as it
+	// stands then. Everything that f does, and nothing else, is there when it
+	// returns nil; after an error nothing is.
+	CommitUpload(ctx context.Context, upload id.Upload, f func(Upload, Tx) error) error
+	// AbandonUpload closes an open upload, drops its pages, and orders it away
+	// at every node of its chains. It fails with ErrClosed if it is not open.
+	AbandonUpload(ctx context.Context, upload id.Upload, day int64) error
+	// OverdueUploads are open uploads that close at or before now.
+	OverdueUploads(ctx context.Context, now int64, limit int) ([]id.Upload, error)
+	// ForgetUploads drops secret and answer of committed uploads that closed
+	// before that day, and abandoned ones as a whole, up to limit.
+	ForgetUploads(ctx context.Context, before int64, limit int) (int, error)
+}
+
+// Tx is what a commit does.
+type Tx interface {
+	// Page returns a staged page's body, or ErrPageMissing.
+	Page(ctx context.Context, page int) ([]byte, error)
+	// AddBlob adds the next blob; they are numbered from 0. It fails with
+	// ErrRevision if the upload has that name already.
+	AddBlob(ctx context.Context, b Blob) error
+	// AddCopies notes the nodes that hold a blob, and how many copies more are wanted.
+	AddCopies(ctx context.Context, blob int, nodes []id.Node, wanted int) error
+	// AddRevision fails with ErrRevision if its id is in use.
+	AddRevision(ctx context.Context, r *Revision) error
+	// AddLink fails with ErrLinkExists if its handle was ever used.
+	AddLink(ctx context.Context, l share.Link) error
+	// Close makes the upload committed, drops its pages, and keeps of its chains
+	// who their nodes are and which of them hold blobs.
+	Close(ctx context.Context, day int64, digest, answer []byte, holders []id.Node) error
+}

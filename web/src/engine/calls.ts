@@ -1,0 +1,79 @@
+import { type Calls, endpoints, type Node, type Problem, VERSION } from '../api/types.gen.ts';
+import type { Bytes } from '../format/bytes.ts';
+import { equal } from '../format/bytes.ts';
+import { envelopeFromText } from '../format/envelope.ts';
+import { parseId, toText } from '../format/id.ts';
+import { openDeclaration } from '../format/ticket.ts';
+import { fromProblem } from './errors.ts';
+import { EngineError, type Place } from './types.ts';
+
+// Calls of the server, typed by the generated table, and what a node says of itself.
+
+export interface CallOptions {
+  readonly path?: Readonly<Record<string, string>>;
+  readonly secret?: string;
+  readonly signal?: AbortSignal;
+}
+
+/** Calls an endpoint of the server that this page came from. Throws EngineError. */
+export async function call<K extends keyof Calls & keyof typeof endpoints>(
+  name: K,
+  request: Calls[K]['request'],
+  { path = {}, secret, signal }: CallOptions = {},
+): Promise<Calls[K]['response']> {
+  const endpoint = endpoints[name];
+  let url: string = endpoint.path;
+  for (const [key, value] of Object.entries(path)) url = url.replace(`{${key}}`, encodeURIComponent(value));
+  const headers: Record<string, string> = { 'Holdfast-Version': VERSION };
+  if (request !== null) headers['Content-Type'] = 'application/json';
+  if (secret !== undefined) headers['Authorization'] = `Bearer ${secret}`;
+  const timeout = AbortSignal.timeout(endpoint.timeoutMs);
+  let response: Response;
+  let text: string;
+  try {
+    response = await fetch(url, {
+      method: endpoint.method,
+      headers,
+      body: request === null ? null : JSON.stringify(request),
+      signal: signal ? AbortSignal.any([signal, timeout]) : timeout,
+      cache: 'no-store',
+      credentials: 'omit',
+      referrerPolicy: 'no-referrer',
+    });
+    text = await response.text();
+  } catch (error) {
+    if (signal?.aborted) throw new EngineError('cancelled');
+    throw new EngineError('unreachable', error instanceof Error ? error.name : '');
+  }
+  if (!response.ok) throw problemOf(response, text);
+  return (text === '' ? null : JSON.parse(text)) as Calls[K]['response'];
+}
+
+function problemOf(response: Response, text: string): EngineError {
+  if (response.headers.get('Content-Type')?.startsWith('application/problem+json')) {
+    return fromProblem(JSON.parse(text) as Problem);
+  }
+  return new EngineError(response.status >= 502 ? 'unreachable' : 'internal', `HTTP ${response.status}`);
+}
+
+/** A node whose declaration was checked: its signature, and that its id is the key id of the key in it. */
+export interface KnownNode {
+  readonly id: string;
+  readonly url: string;
+  readonly publicKey: Bytes;
+  readonly place: Place;
+}
+
+export async function checkNode(node: Node): Promise<KnownNode> {
+  const opened = await openDeclaration(envelopeFromText(node.declaration));
+  if (!equal(opened.node, parseId<'node'>(node.id)))
+    throw new EngineError('integrity', 'a node’s declaration is another’s');
+  const { operator, jurisdiction, publicKey } = opened.declaration;
+  return { id: node.id, url: node.url, publicKey, place: { node: toText(opened.node), operator, jurisdiction } };
+}
+
+/** Two nodes are independent when they differ in jurisdiction and in company. */
+export function independent(a: Place, b: Place): boolean {
+  const fold = (s: string): string => s.trim().normalize('NFKC').toLowerCase();
+  return a.jurisdiction !== b.jurisdiction && fold(a.operator) !== fold(b.operator);
+}

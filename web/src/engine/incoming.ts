@@ -1,0 +1,81 @@
+import type { PlacedRevision } from '../api/types.gen.ts';
+import { type Blake3, checkRoot, MAX_PACKED, RootHasher } from '../format/blob.ts';
+import { type Bytes, concat } from '../format/bytes.ts';
+import { FormatError } from '../format/errors.ts';
+import { fromText } from '../format/id.ts';
+import { Opener, withoutPadding } from '../format/seal.ts';
+import {
+  HEADER_SIZE,
+  PIECE_SIZE,
+  pieceCount,
+  SEGMENT_SIZE,
+  segmentAt,
+  segmentsIn,
+  streamLengthOf,
+} from '../format/stream.ts';
+import type { DownloadFile } from './messages.ts';
+import type { Extent } from './regions.ts';
+
+// One file on its way in: every check of docs/format.md §4 in its order. Plaintext is given out segment by segment as
+// each is verified; root and padding are known at the end only, and fail the whole then.
+
+function field(text: string, size: number): Bytes {
+  const bytes = fromText(text);
+  if (bytes?.length !== size) throw new FormatError('id', 'a revision record with a field of the wrong length');
+  return bytes;
+}
+
+export async function* openFile(
+  file: Omit<DownloadFile, 'name' | 'mtime'>,
+  revision: PlacedRevision,
+  pieces: AsyncIterable<Bytes>,
+  blake3: Blake3,
+): AsyncGenerator<Bytes> {
+  const length = streamLengthOf(file.size);
+  if (revision.length !== length) throw new FormatError('length', 'a stream of another length than the file’s');
+  const opener = await Opener.create(
+    { key: file.key, releaseKey: field(revision.releaseKey, 32), fileId: file.fileId, revisionId: file.revisionId },
+    { salt: field(revision.salt, 32), prefix: field(revision.prefix, 7) },
+    file.commitment,
+    length,
+  );
+  const root = new RootHasher(blake3, pieceCount(length));
+  let index = 0;
+  for await (const piece of pieces) {
+    root.set(index, blake3.hash(piece));
+    yield* openPiece(opener, piece, index, length, file.size);
+    index++;
+  }
+  checkRoot(root.root(), file.root);
+}
+
+async function* openPiece(
+  opener: Opener,
+  piece: Bytes,
+  index: number,
+  length: number,
+  trueSize: number,
+): AsyncGenerator<Bytes> {
+  const first = (index * PIECE_SIZE) / SEGMENT_SIZE;
+  const body = index === 0 ? piece.subarray(HEADER_SIZE) : piece;
+  for (const { index: segment, ciphertext } of segmentsIn(body, first)) {
+    const plain = await opener.openSegment(ciphertext, segment);
+    const kept = withoutPadding(plain, segmentAt(segment, length).plainFrom, trueSize);
+    if (kept.length > 0) yield kept;
+  }
+}
+
+/** Whether this stream lies in a pack: then it has one extent, else one for each piece. */
+export function checkShape(extents: readonly Extent[], length: number): void {
+  const pieces = pieceCount(length);
+  const fits = length <= MAX_PACKED ? extents.length === 1 : extents.length === pieces;
+  const aligned = extents.every(([, , size], i) => size === Math.min(PIECE_SIZE, length - i * PIECE_SIZE));
+  if (!fits || !aligned) throw new FormatError('length', 'extents that are not the pieces of a stream');
+}
+
+/** A stream that fits in memory, opened whole: a bundle's listing. */
+export async function collect(parts: AsyncIterable<Bytes>): Promise<Bytes> {
+  const all: Bytes[] = [];
+  for await (const part of parts) all.push(part);
+  return concat(...all);
+}

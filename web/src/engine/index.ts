@@ -1,0 +1,171 @@
+import { FormatError } from '../format/errors.ts';
+import { newId, parseId, toText } from '../format/id.ts';
+import { parseFragment } from '../format/link.ts';
+import { call, checkNode } from './calls.ts';
+import { fromPlain, toEngineError } from './errors.ts';
+import linkWorkerUrl from './link.worker.ts?worker&url';
+import type { DownloadJob, FromLink, FromSend, FromService, ToLink, ToSend, ToService } from './messages.ts';
+import sendWorkerUrl from './send.worker.ts?worker&url';
+import { service } from './service.ts';
+import { scriptUrl } from './trusted.ts';
+import {
+  type DownloadProgress,
+  type Engine,
+  EngineError,
+  type LinkView,
+  type Place,
+  type SendProgress,
+  type SendResult,
+  type Task,
+} from './types.ts';
+
+// The pages' door to the engine: workers are started here and nowhere else.
+
+function startWorker(url: string): Worker {
+  return new Worker(scriptUrl(url), { type: 'module' });
+}
+
+let linkWorker: Worker | undefined;
+let questions = 0;
+const ticks = new Set<() => void>();
+
+type Question = { [K in ToLink['kind']]: Omit<Extract<ToLink, { kind: K }>, 'id'> }[ToLink['kind']];
+
+/** Asks the worker that opens links. */
+function ask(question: Question): Promise<Exclude<FromLink, { kind: 'tick' | 'error' }>> {
+  linkWorker ??= startLinkWorker();
+  const worker = linkWorker;
+  const id = ++questions;
+  return new Promise((resolve, reject) => {
+    const listen = ({ data }: MessageEvent<FromLink>): void => {
+      if (data.kind === 'tick' || data.id !== id) return;
+      worker.removeEventListener('message', listen);
+      if (data.kind === 'error') reject(fromPlain(data.error));
+      else resolve(data);
+    };
+    worker.addEventListener('message', listen);
+    worker.postMessage({ ...question, id });
+  });
+}
+
+function startLinkWorker(): Worker {
+  const worker = startWorker(linkWorkerUrl);
+  worker.addEventListener('message', ({ data }: MessageEvent<FromLink>) => {
+    if (data.kind === 'tick') for (const tick of ticks) tick();
+  });
+  return worker;
+}
+
+function send(
+  items: Parameters<Engine['send']>[0],
+  options: Parameters<Engine['send']>[1],
+  onProgress: (p: SendProgress) => void,
+): Task<SendResult> {
+  const worker = startWorker(sendWorkerUrl);
+  const post = (message: ToSend): void => worker.postMessage(message);
+  const done = new Promise<SendResult>((resolve, reject) => {
+    worker.addEventListener('message', ({ data }: MessageEvent<FromSend>) => {
+      if (data.kind === 'progress') onProgress(data.progress);
+      else if (data.kind === 'result') resolve(data.result);
+      else reject(fromPlain(data.error));
+    });
+    worker.addEventListener('error', (event) => {
+      event.preventDefault();
+      reject(new EngineError('internal', 'the sending thread ended'));
+    });
+  }).finally(() => worker.terminate());
+  // Items may be proxies of the page's state; only plain ones cross to the worker.
+  const plain = items.map((item) =>
+    'file' in item ? { path: item.path, file: item.file } : { path: item.path, dir: true as const },
+  );
+  post({ kind: 'start', job: { origin: location.origin, items: plain, options: { ...options } } });
+  return { done, cancel: () => post({ kind: 'cancel' }) };
+}
+
+function download(view: LinkView, what: number | 'all', onProgress: (p: DownloadProgress) => void): Task<void> {
+  let cancel = (): void => {};
+  let cancelled = false;
+  const done = (async () => {
+    const worker = await service();
+    const prepared = await ask({ kind: 'prepare', view: view.id, what });
+    if (prepared.kind !== 'prepared') throw new EngineError('internal');
+    if (cancelled) throw new EngineError('cancelled');
+    await runDownload(worker, prepared.job, onProgress, (stop) => (cancel = stop));
+  })();
+  return {
+    done,
+    cancel: () => {
+      cancelled = true;
+      cancel();
+    },
+  };
+}
+
+function runDownload(
+  worker: ServiceWorker,
+  job: DownloadJob,
+  onProgress: (p: DownloadProgress) => void,
+  onStop: (stop: () => void) => void,
+): Promise<void> {
+  const id = toText(newId());
+  const { port1, port2 } = new MessageChannel();
+  const post = (message: ToService, transfer: Transferable[] = []): void => worker.postMessage(message, transfer);
+  const ping = (): void => post({ kind: 'ping', id });
+  ticks.add(ping);
+  onStop(() => post({ kind: 'cancel', id }));
+  let frame: HTMLIFrameElement | undefined;
+  return new Promise<void>((resolve, reject) => {
+    port1.onmessage = ({ data }: MessageEvent<FromService>) => {
+      if (data.kind === 'ready') frame = openFrame(`/sw/download/${id}`);
+      else if (data.kind === 'progress') onProgress(data.progress);
+      else if (data.kind === 'done') resolve();
+      else reject(fromPlain(data.error));
+    };
+    post({ kind: 'register', id, job }, [port2]);
+  }).finally(() => {
+    ticks.delete(ping);
+    port1.close();
+    // Removing the frame at once would cancel what the browser is still writing.
+    setTimeout(() => frame?.remove(), 60_000);
+  });
+}
+
+/** A hidden frame: a link with the download attribute is cancelled by Chromium for answers of a service worker. */
+function openFrame(url: string): HTMLIFrameElement {
+  const frame = document.createElement('iframe');
+  frame.hidden = true;
+  frame.src = url;
+  document.body.append(frame);
+  return frame;
+}
+
+async function places(nodes: readonly Parameters<typeof checkNode>[0][]): Promise<Place[]> {
+  const checked = await Promise.all(nodes.map(checkNode));
+  return checked.map((n) => n.place);
+}
+
+export const engine: Engine = {
+  async info() {
+    const info = await call('getInfo', null);
+    return { ...info.limits, accepting: info.accepting, places: await places(info.nodes) };
+  },
+  send,
+  async revoke(handle, manageSecret) {
+    await call('revokeLink', null, { path: { handle }, secret: manageSecret });
+  },
+  async parse(handle, fragment) {
+    if (fragment === '') throw new EngineError('no-key');
+    try {
+      const link = await parseFragment(parseId<'handle'>(handle), fragment);
+      return { handle, password: link.needsPassword };
+    } catch (error) {
+      throw error instanceof FormatError ? toEngineError(error) : error;
+    }
+  },
+  async look(handle, fragment, password) {
+    const answer = await ask({ kind: 'look', handle, fragment, password: password ?? null });
+    if (answer.kind !== 'view') throw new EngineError('internal');
+    return answer.view;
+  },
+  download,
+};

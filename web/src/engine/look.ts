@@ -1,0 +1,135 @@
+import type { LinkLook, PlacedRevision, RevisionsPage } from '../api/types.gen.ts';
+import { loadBlake3 } from '../format/blob.ts';
+import type { Bytes } from '../format/bytes.ts';
+import { type Content, type Descriptor, decodeBundle, KIND } from '../format/descriptor.ts';
+import { FormatError } from '../format/errors.ts';
+import { fromText, parseId, toText } from '../format/id.ts';
+import { deriveLinkKeys, LINK_KIND, openLinkRecord, parseFragment } from '../format/link.ts';
+import { planPaths, safeName } from '../format/names.ts';
+import { streamLengthOf } from '../format/stream.ts';
+import { call, checkNode } from './calls.ts';
+import { Reader } from './fetching.ts';
+import { checkShape, collect, openFile } from './incoming.ts';
+import type { DownloadFile, DownloadJob } from './messages.ts';
+import { checkExtents, checkPlaces, covering, merge } from './regions.ts';
+import { EngineError, type LinkEntry, type LinkView, type Place } from './types.ts';
+
+// Opening a link. What it opens stays in this thread; pages get names and sizes only.
+
+/** A bundle's listing may weigh 64 MiB; more is refused before it is read. */
+const MAX_LISTING = 64 * 1024 * 1024;
+
+export interface OpenedLink {
+  readonly view: LinkView;
+  readonly descriptors: readonly Descriptor[];
+  readonly auth: string;
+  readonly handle: string;
+}
+
+/** Looks at a link: costs no download. Throws EngineError. */
+export async function lookAt(handleText: string, fragment: string, password: string | null): Promise<OpenedLink> {
+  const handle = parseId<'handle'>(handleText);
+  const link = await parseFragment(handle, fragment);
+  const keys = await deriveLinkKeys(link, password ?? undefined);
+  const auth = toText(keys.auth);
+  let look: LinkLook;
+  try {
+    look = await call('lookLink', { auth }, { path: { handle: handleText } });
+  } catch (error) {
+    const wrong = error instanceof EngineError && error.code === 'wrong-key' && password !== null;
+    throw wrong ? new EngineError('wrong-password') : error;
+  }
+  const sealed = fromText(look.record);
+  if (!sealed) throw new EngineError('integrity', 'record');
+  const record = await openLinkRecord(keys.recordKey, handle, sealed);
+  const opened =
+    record.kind === LINK_KIND.file ? { entries: [record.descriptor] } : await listing(record.content, look);
+  const places: Place[] = [];
+  for (const node of look.copies) places.push((await checkNode(node)).place);
+  const view: LinkView = {
+    id: handleText,
+    kind: record.kind === LINK_KIND.file ? 'file' : 'bundle',
+    title: record.kind === LINK_KIND.file ? record.descriptor.path : (opened.title ?? ''),
+    entries: opened.entries.map(entryOf),
+    bytes: opened.entries.reduce((n, d) => n + (d.content?.trueSize ?? 0), 0),
+    expires: look.expires,
+    downloadsLeft: look.downloadsLeft ?? null,
+    places,
+  };
+  return { view, descriptors: opened.entries, auth, handle: handleText };
+}
+
+function entryOf(d: Descriptor): LinkEntry {
+  return {
+    path: d.path,
+    kind: d.kind === KIND.file ? 'file' : 'folder',
+    size: d.content?.trueSize ?? 0,
+    type: d.mediaType ?? '',
+    mtime: millis(d),
+  };
+}
+
+function millis({ mtime, mtimeNanos }: Descriptor): number | null {
+  return mtime === undefined ? null : mtime * 1000 + Math.floor((mtimeNanos ?? 0) / 1_000_000);
+}
+
+async function listing(content: Content, look: LinkLook): Promise<{ entries: Descriptor[]; title?: string }> {
+  const page = look.listing;
+  const revision = page?.revisions[0];
+  if (!page || !revision || revision.id !== toText(content.revisionId)) throw new EngineError('integrity', 'listing');
+  if (content.trueSize > MAX_LISTING) throw new EngineError('integrity', 'listing');
+  const blake3 = await loadBlake3();
+  const pieces = readPieces(
+    page,
+    revision,
+    streamLengthOf(content.trueSize),
+    new Reader(blake3, new AbortController().signal, () => {}),
+  );
+  const plain = await collect(openFile({ ...content, size: content.trueSize }, revision, pieces, blake3));
+  return decodeBundle(plain);
+}
+
+async function* readPieces(
+  page: RevisionsPage,
+  revision: PlacedRevision,
+  length: number,
+  reader: Reader,
+): AsyncGenerator<Bytes> {
+  checkPlaces(page);
+  checkExtents(revision.extents, page.blobs, length);
+  checkShape(revision.extents, length);
+  const regions = merge(revision.extents);
+  for (const extent of revision.extents) {
+    const region = covering(regions, extent);
+    const bytes = await reader.read(page, region);
+    yield bytes.subarray(extent[1] - region.from, extent[1] - region.from + extent[2]);
+  }
+}
+
+/** What the service worker needs to fetch one entry, or all. */
+export function prepare(opened: OpenedLink, session: string, what: number | 'all'): DownloadJob {
+  const { descriptors, view, handle } = opened;
+  if (what !== 'all') {
+    const one = descriptors[what];
+    if (!one) throw new RangeError(`entry ${what}`);
+    const name = safeName(one.path.slice(one.path.lastIndexOf('/') + 1));
+    return { handle, session, name, zip: false, folders: [], files: [fileOf(one, name)] };
+  }
+  const names = planPaths(descriptors.map((d) => ({ path: d.path, folder: d.kind === KIND.folder })));
+  const files = descriptors.flatMap((d, i) => (d.kind === KIND.file ? [fileOf(d, names[i] ?? '')] : []));
+  const folders = descriptors.flatMap((d, i) => (d.kind === KIND.folder ? [names[i] ?? ''] : []));
+  return {
+    handle,
+    session,
+    name: `${safeName(view.title === '' ? 'holdfast' : view.title)}.zip`,
+    zip: true,
+    folders,
+    files,
+  };
+}
+
+function fileOf(d: Descriptor, name: string): DownloadFile {
+  if (!d.content) throw new FormatError('encoding', 'a file without content');
+  const { trueSize, ...content } = d.content;
+  return { ...content, name, size: trueSize, mtime: millis(d) };
+}

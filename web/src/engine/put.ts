@@ -1,0 +1,160 @@
+import { type Event, type Problem, VERSION } from '../api/types.gen.ts';
+import type { Bytes } from '../format/bytes.ts';
+import { isFirefox } from './memory.ts';
+import { EngineError } from './types.ts';
+
+// POST /blobs at a node (docs/protocol.md): bytes out, events back as they happen.
+
+/** No byte accepted and no event for so long: the node is left. */
+const STALL_MS = 10_000;
+
+export interface Put {
+  readonly url: string;
+  readonly ticket: string;
+  readonly name: string;
+  readonly chain: number;
+  readonly body: Bytes;
+  readonly signal: AbortSignal;
+  readonly onSent: (bytes: number) => void;
+  readonly onEvent: (event: Event) => Promise<void>;
+}
+
+/** A node that did not do its work; another one can. */
+export class NodeError extends Error {
+  override readonly name = 'NodeError';
+  readonly code: string;
+  constructor(code: string) {
+    super(code);
+    this.code = code;
+  }
+}
+
+function headers(put: Put): Record<string, string> {
+  return {
+    'Holdfast-Version': VERSION,
+    'Holdfast-Ticket': put.ticket,
+    'Holdfast-Blob': put.name,
+    'Holdfast-Chain': String(put.chain),
+    'Holdfast-Copies': '2',
+    'Content-Type': 'application/octet-stream',
+  };
+}
+
+/** Calls `fail` when `alive` was not called for STALL_MS. */
+function watch(fail: () => void): { alive: () => void; stop: () => void } {
+  let timer = setTimeout(fail, STALL_MS);
+  return {
+    alive: () => {
+      clearTimeout(timer);
+      timer = setTimeout(fail, STALL_MS);
+    },
+    stop: () => clearTimeout(timer),
+  };
+}
+
+/** Splits a growing text into whole lines. */
+class Lines {
+  #rest = '';
+  *push(text: string): Generator<Event> {
+    this.#rest += text;
+    for (let end = this.#rest.indexOf('\n'); end >= 0; end = this.#rest.indexOf('\n')) {
+      const line = this.#rest.slice(0, end);
+      this.#rest = this.#rest.slice(end + 1);
+      if (line !== '') yield JSON.parse(line) as Event;
+    }
+  }
+}
+
+/** Sends one blob. Throws NodeError when another node should be tried. */
+export function putBlob(put: Put): Promise<void> {
+  return isFirefox ? putByFetch(put) : putByXhr(put);
+}
+
+/** XMLHttpRequest tells how many bytes are out, which fetch does not. */
+function putByXhr(put: Put): Promise<void> {
+  return new Promise((resolve, reject) => {
+    const xhr = new XMLHttpRequest();
+    const lines = new Lines();
+    let seen = 0;
+    let events = Promise.resolve();
+    const guard = watch(() => {
+      end();
+      xhr.abort();
+      reject(new NodeError('stalled'));
+    });
+    const cancelled = (): void => {
+      end();
+      xhr.abort();
+      reject(new EngineError('cancelled'));
+    };
+    const end = (): void => {
+      guard.stop();
+      put.signal.removeEventListener('abort', cancelled);
+    };
+    const take = (): void => {
+      const text = xhr.responseText;
+      if (xhr.status !== 200 || text.length === seen) return;
+      for (const event of lines.push(text.slice(seen))) events = events.then(() => put.onEvent(event));
+      seen = text.length;
+    };
+    put.signal.addEventListener('abort', cancelled);
+    xhr.upload.onprogress = (e) => {
+      guard.alive();
+      put.onSent(e.loaded);
+    };
+    xhr.onprogress = () => {
+      guard.alive();
+      take();
+    };
+    xhr.onload = () => {
+      end();
+      take();
+      if (xhr.status === 200) events.then(resolve, reject);
+      else reject(new NodeError(codeOf(xhr.responseText, xhr.status)));
+    };
+    xhr.onerror = () => {
+      end();
+      reject(new NodeError('unreachable'));
+    };
+    xhr.open('POST', `${put.url}/blobs`);
+    for (const [key, value] of Object.entries(headers(put))) xhr.setRequestHeader(key, value);
+    xhr.send(put.body);
+  });
+}
+
+/** Firefox keeps the bodies of XMLHttpRequests in memory, and not those of fetch. */
+async function putByFetch(put: Put): Promise<void> {
+  const stalled = new AbortController();
+  // Without progress events the time for the body must fit a slow line: 8 MiB at 64 KiB/s.
+  const slow = setTimeout(() => stalled.abort(), STALL_MS + put.body.length / 64);
+  try {
+    const response = await fetch(`${put.url}/blobs`, {
+      method: 'POST',
+      headers: headers(put),
+      body: put.body,
+      signal: AbortSignal.any([put.signal, stalled.signal]),
+      credentials: 'omit',
+      referrerPolicy: 'no-referrer',
+    });
+    if (response.status !== 200 || !response.body) throw new NodeError(codeOf(await response.text(), response.status));
+    put.onSent(put.body.length);
+    const lines = new Lines();
+    for await (const text of response.body.pipeThrough(new TextDecoderStream())) {
+      for (const event of lines.push(text)) await put.onEvent(event);
+    }
+  } catch (error) {
+    if (put.signal.aborted) throw new EngineError('cancelled');
+    if (error instanceof NodeError || error instanceof EngineError) throw error;
+    throw new NodeError(stalled.signal.aborted ? 'stalled' : 'unreachable');
+  } finally {
+    clearTimeout(slow);
+  }
+}
+
+function codeOf(text: string, status: number): string {
+  try {
+    return (JSON.parse(text) as Problem).code;
+  } catch {
+    return `HTTP ${status}`;
+  }
+}

@@ -1,0 +1,168 @@
+import type { UploadGrant } from '../api/types.gen.ts';
+import type { Bytes } from '../format/bytes.ts';
+import { envelopeFromText, parseEnvelope } from '../format/envelope.ts';
+import { FormatError } from '../format/errors.ts';
+import { toText } from '../format/id.ts';
+import { decodePayload, type UploadTicket } from '../format/ticket.ts';
+import { call, checkNode, type KnownNode } from './calls.ts';
+import { NodeError, putBlob } from './put.ts';
+import { ReceiptBook } from './receipts.ts';
+import { EngineError, type Place, type ProgressNote } from './types.ts';
+
+// One open upload: its ticket, its nodes, and blobs made to stand twice whatever a node does.
+
+/** Rounds through all nodes before giving up; between them, waits of 1, 2, 4 … 15 seconds. */
+const ROUNDS = 8;
+const LONGEST_WAIT_S = 15;
+/** A ticket is renewed when less than this is left. */
+const RENEW_S = 300;
+
+interface Way {
+  readonly chain: number;
+  readonly node: KnownNode;
+}
+
+export interface UploadEvents {
+  /** Bytes of this blob that left; may go back when a node is left and another one tried. */
+  sent(blob: Bytes, bytes: number): void;
+  stored(blob: Bytes, size: number, copies: 1 | 2): void;
+  note(note: ProgressNote | undefined): void;
+}
+
+export class Upload {
+  readonly id: string;
+  readonly #secret: string;
+  readonly #signal: AbortSignal;
+  readonly #events: UploadEvents;
+  readonly receipts: ReceiptBook;
+  readonly #nodes: ReadonlyMap<string, KnownNode>;
+  readonly #away = new Set<string>();
+  #grant: UploadGrant;
+  #ways: Way[] = [];
+
+  private constructor(
+    grant: UploadGrant,
+    nodes: ReadonlyMap<string, KnownNode>,
+    signal: AbortSignal,
+    events: UploadEvents,
+  ) {
+    this.id = grant.upload;
+    this.#secret = grant.secret ?? '';
+    this.#grant = grant;
+    this.#nodes = nodes;
+    this.#signal = signal;
+    this.#events = events;
+    this.receipts = new ReceiptBook(grant.upload, nodes);
+    this.#readTicket();
+  }
+
+  static async open(bytes: number, days: number, signal: AbortSignal, events: UploadEvents): Promise<Upload> {
+    const grant = await call('openUpload', { bytes, days }, { signal });
+    const nodes = new Map<string, KnownNode>();
+    for (const node of grant.nodes) nodes.set(node.id, await checkNode(node));
+    return new Upload(grant, nodes, signal, events);
+  }
+
+  /** The ways that the ticket opens, chain by chain. The ticket is the server's word to the nodes; here it is only read. */
+  #readTicket(): void {
+    const { payload } = parseEnvelope(envelopeFromText(this.#grant.ticket));
+    const ticket: UploadTicket = decodePayload('upload-ticket', payload);
+    this.#ways = ticket.chains.flatMap((chain, index) =>
+      chain.flatMap(({ node: id }) => {
+        const node = this.#nodes.get(toText(id));
+        return node ? [{ chain: index, node }] : [];
+      }),
+    );
+    if (this.#ways.length === 0) throw new EngineError('no-placement');
+  }
+
+  async #renew(): Promise<void> {
+    if (this.#grant.expires - Date.now() / 1000 > RENEW_S) return;
+    this.#grant = await call('getUpload', null, {
+      path: { upload: this.id },
+      secret: this.#secret,
+      signal: this.#signal,
+    });
+    this.#readTicket();
+  }
+
+  /** Stores a blob at two independent nodes; its bytes are held until then, so that no retry can differ. */
+  async store(name: Bytes, body: Bytes): Promise<void> {
+    for (let round = 0; round < ROUNDS; round++) {
+      if (round > 0) await this.#wait(round);
+      await this.#renew();
+      for (const way of this.#ways) {
+        if (this.#away.has(way.node.id)) continue;
+        await this.#tryWay(way, name, body);
+        if (this.receipts.copies(name) === 2) {
+          this.#events.note(undefined);
+          return;
+        }
+      }
+      this.#away.clear(); // whoever was away may be back
+    }
+    throw new EngineError(this.receipts.copies(name) === 1 ? 'no-placement' : 'nodes-away');
+  }
+
+  async #tryWay({ chain, node }: Way, name: Bytes, body: Bytes): Promise<void> {
+    const blob = { name, size: body.length };
+    try {
+      await putBlob({
+        url: node.url,
+        ticket: this.#grant.ticket,
+        name: toText(name),
+        chain,
+        body,
+        signal: this.#signal,
+        onSent: (bytes) => this.#events.sent(name, bytes),
+        onEvent: async (event) => {
+          if (event.receipt !== undefined) {
+            await this.receipts.add(event.receipt, blob);
+            const copies = this.receipts.copies(name);
+            if (copies > 0) this.#events.stored(name, body.length, copies === 2 ? 2 : 1);
+          } else if (event.failed) {
+            this.#events.note({ kind: 'failover' });
+          }
+        },
+      });
+    } catch (error) {
+      if (this.#signal.aborted) throw new EngineError('cancelled');
+      if (!(error instanceof NodeError || error instanceof FormatError)) throw error;
+      this.#leave(node, error);
+    }
+  }
+
+  /** A node that does not answer, or that lies, is left for the rest of this round. */
+  #leave(node: KnownNode, error: NodeError | FormatError): void {
+    const code = error.code;
+    if (code === 'ticket-invalid' || code === 'ticket-spent' || code === 'unknown-version') {
+      throw new EngineError('internal', `${node.place.operator}: ${code}`);
+    }
+    this.#away.add(node.id);
+    this.#events.note({ kind: 'failover' });
+  }
+
+  async #wait(round: number): Promise<void> {
+    const offline = !navigator.onLine;
+    for (let left = Math.min(LONGEST_WAIT_S, 2 ** (round - 1)); left > 0; left--) {
+      this.#events.note(offline ? { kind: 'offline' } : { kind: 'retrying', seconds: left });
+      await new Promise((resolve) => setTimeout(resolve, 1000));
+      if (this.#signal.aborted) throw new EngineError('cancelled');
+    }
+  }
+
+  places(names: readonly Bytes[]): Place[] {
+    const found = new Map<string, Place>();
+    for (const name of names) for (const node of this.receipts.holders(name)) found.set(node.id, node.place);
+    return [...found.values()];
+  }
+
+  get access(): { path: { upload: string }; secret: string; signal: AbortSignal } {
+    return { path: { upload: this.id }, secret: this.#secret, signal: this.#signal };
+  }
+
+  /** Gives the upload up, so that its bytes are ordered away now and not in a day. */
+  async abandon(): Promise<void> {
+    await call('abandonUpload', null, { path: { upload: this.id }, secret: this.#secret });
+  }
+}
