@@ -24,7 +24,7 @@ type Range struct {
 
 // Check tells whether the range could lie within a blob.
 func (r Range) Check() error {
-	if r.Offset < 0 || r.Length < 1 || r.Offset > MaxBlob || r.Length > MaxBlob-r.Offset {
+	if r.Offset < 0 || r.Length < 1 || r.Length > MaxBlob-r.Offset {
 		return refuse("%d bytes from %d on lie in no blob", r.Length, r.Offset)
 	}
 	return nil

@@ -30,7 +30,7 @@ var jurisdictions = func() map[string]bool {
 // upper case.
 func CheckJurisdiction(code string) error {
 	if !jurisdictions[code] {
-		return refuse("jurisdiction %q: expected two capital letters of ISO 3166-1, such as DE", clip(code))
+		return refuse("jurisdiction %.16q: expected two capital letters of ISO 3166-1, such as DE", code)
 	}
 	return nil
 }
@@ -67,13 +67,4 @@ func checkText(what, text string, least, most int) error {
 		return refuse("%s is not UTF-8", what)
 	}
 	return nil
-}
-
-// clip shortens hostile text for a message.
-func clip(text string) string {
-	const most = 16
-	if len(text) > most {
-		return text[:most]
-	}
-	return text
 }

@@ -186,20 +186,42 @@ func TestSignRefusesWhatOpenRefuses(t *testing.T) {
 	t.Run("heartbeat", stripped[Heartbeat](t, "heartbeat.json", nodeKey))
 }
 
-func TestSignRefusesLargeTicket(t *testing.T) {
-	var ticket ReadTicket
-	ticket.Nodes = []id.Node{{1}}
-	for range 40 {
-		reads := Reads{Upload: id.New[id.Upload]()}
-		for range 40 {
-			reads.Ranges = append(reads.Ranges, Range{Name: id.New32(), Length: MaxBlob})
+// sized is a read ticket, within all limits of its own, whose envelope has size bytes.
+func sized(t *testing.T, size int) ReadTicket {
+	ticket := ReadTicket{Nodes: []id.Node{{1}}}
+	length := func() int { return len(wire.Seal(ticket.kind(), serverKey, wire.Marshal(ticket))) }
+	for u := 0; length() < size-100; u++ {
+		ticket.Reads = append(ticket.Reads, Reads{Upload: id.Upload{byte(u)}})
+		reads := &ticket.Reads[u]
+		for range MaxRanges {
+			if reads.Ranges = append(reads.Ranges, Range{Length: 1}); length() > size-100 {
+				break
+			}
 		}
-		ticket.Reads = append(ticket.Reads, reads)
 	}
-	if err := ticket.Check(); err != nil {
+	for i := range MaxRanges { // an offset of 65536 takes 4 bytes more than one of 0, one of 24 takes 1 more
+		switch missing := size - length(); {
+		case missing >= 4:
+			ticket.Reads[0].Ranges[i].Offset = 1 << 16
+		case missing > 0:
+			ticket.Reads[0].Ranges[i].Offset = 24
+		}
+	}
+	if length() != size || ticket.Check() != nil {
+		t.Fatalf("%d bytes, %v", length(), ticket.Check())
+	}
+	return ticket
+}
+
+func TestEnvelopeSize(t *testing.T) {
+	text, err := SignText(serverKey, sized(t, wire.MaxEnvelope))
+	if err != nil {
 		t.Fatal(err)
 	}
-	if envelope, err := Sign(serverKey, ticket); envelope != nil || !errors.Is(err, ErrPayload) {
+	if _, err := OpenText[ReadTicket](public(serverKey), text); err != nil {
+		t.Fatal(err)
+	}
+	if envelope, err := Sign(serverKey, sized(t, wire.MaxEnvelope+1)); envelope != nil || !errors.Is(err, ErrPayload) {
 		t.Fatalf("signed %d bytes, %v", len(envelope), err)
 	}
 }
@@ -303,7 +325,7 @@ func TestText(t *testing.T) {
 	}
 	for name, bad := range map[string]string{
 		"padding": text + "=", "standard alphabet": "+" + text[1:], "space": " " + text, "line feed": text[:40] + "\n" + text[40:], "carriage return": text + "\r",
-		"one character more": text + "A", "too long": strings.Repeat("A", 87384), "nothing": "",
+		"one character more": text + "A", "too long": strings.Repeat("A", 87383), "nothing": "",
 	} {
 		if _, err := OpenText[Heartbeat](public(nodeKey), bad); !errors.Is(err, wire.ErrEncoding) {
 			t.Errorf("%s: %v", name, err)

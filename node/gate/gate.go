@@ -61,6 +61,18 @@ type Grant struct {
 	Others []ticket.Place
 }
 
+// Resume checks an upload ticket for asking what this node holds of its upload.
+func (g *Gate) Resume(text string) (id.Upload, error) {
+	t, err := open(g, g.uploads, text)
+	if err == nil {
+		err = t.Allows(g.self, g.now())
+	}
+	if err != nil {
+		return id.Upload{}, problem(err)
+	}
+	return t.Upload, nil
+}
+
 // Upload checks an upload ticket for one of its chains. Errors are problems.
 func (g *Gate) Upload(text string, chain int) (Grant, error) {
 	t, err := open(g, g.uploads, text)

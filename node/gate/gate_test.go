@@ -94,6 +94,11 @@ func TestUpload(t *testing.T) {
 		t.Run(c.name, func(t *testing.T) {
 			clock = now.Add(c.later)
 			_, err := g.Upload(c.text, c.chain)
+			if c.chain == 1 { // whatever the chain, the same holds for resuming
+				if _, resume := g.Resume(c.text); !errors.Is(resume, c.want) && (resume != nil || c.want != "") {
+					t.Errorf("resume: have %v, want %v", resume, c.want)
+				}
+			}
 			if c.want == "" && err != nil || c.want != "" && !errors.Is(err, c.want) {
 				t.Fatalf("have %v, want %v", err, c.want)
 			}

@@ -16,7 +16,6 @@ import (
 
 	"holdfast/api"
 	"holdfast/format/blob"
-	"holdfast/format/id"
 	"holdfast/format/ticket"
 	"holdfast/node/gate"
 	"holdfast/node/identity"
@@ -26,9 +25,10 @@ import (
 )
 
 const (
-	// AtOnce bounds the requests that bring or hand on blobs at one time. Each
-	// takes a buffer and little else; with it memory stays below A5's bound.
-	AtOnce = 192
+	// AtOnce bounds the requests that bring blobs to be handed on, and those that
+	// other nodes hand on, each. Were there one bound for both, two nodes full of
+	// the former would wait for each other. A request takes a buffer and little else.
+	AtOnce = 128
 	// bufferSize is large enough that system calls and hashing run in long strides.
 	bufferSize = 128 << 10
 	// queueTime is how long a request waits for its turn: less than the 10 seconds
@@ -51,13 +51,13 @@ type Handler struct {
 	// until then.
 	Life context.Context
 
-	slots   chan struct{}
-	buffers sync.Pool
+	firsts, lasts chan struct{} // a place for each request: with copies to make, without
+	buffers       sync.Pool
 }
 
 // Register adds the endpoints to mux.
 func (h *Handler) Register(mux *http.ServeMux) {
-	h.slots = make(chan struct{}, AtOnce)
+	h.firsts, h.lasts = make(chan struct{}, AtOnce), make(chan struct{}, AtOnce)
 	h.buffers.New = func() any { b := make([]byte, bufferSize); return &b }
 	mux.HandleFunc(api.PutBlob.Pattern(), h.put)
 	mux.HandleFunc(api.ForwardBlobs.Pattern(), h.forward)
@@ -67,14 +67,16 @@ func (h *Handler) Register(mux *http.ServeMux) {
 // put is POST /blobs.
 func (h *Handler) put(w http.ResponseWriter, r *http.Request) {
 	in, err := h.parse(r)
-	if err == nil {
-		err = h.enter(r.Context())
-	}
 	if err != nil {
 		h.refuse(w, r, err)
 		return
 	}
-	defer h.leave()
+	leave, err := h.enter(r.Context(), in.copies)
+	if err != nil {
+		h.refuse(w, r, err)
+		return
+	}
+	defer leave()
 	ctx, cancel := context.WithTimeout(h.Life, api.PutBlob.Timeout)
 	defer cancel()
 	writer, err := h.Store.Begin(in.key, in.size, in.grant.Budget)
@@ -200,21 +202,24 @@ func tooFew(made, wanted int) *api.Problem {
 	return api.NewProblem(api.ForwardFailed, "%d of %d copies were made. Receipts that came are good; try another chain for the rest.", made, wanted)
 }
 
-func (h *Handler) enter(ctx context.Context) error {
+// enter waits for a request's turn.
+func (h *Handler) enter(ctx context.Context, copies int) (leave func(), err error) {
+	places := h.lasts
+	if copies > 1 {
+		places = h.firsts
+	}
 	timer := time.NewTimer(queueTime)
 	defer timer.Stop()
 	select {
-	case h.slots <- struct{}{}:
-		return nil
+	case places <- struct{}{}:
+		return func() { <-places }, nil
 	case <-ctx.Done():
 	case <-timer.C:
 	}
 	p := api.NewProblem(api.Unavailable, "This node takes as many blobs at once as it can; try again in a moment or use another node.")
 	p.RetryAfter = 1
-	return p
+	return nil, p
 }
-
-func (h *Handler) leave() { <-h.slots }
 
 // refuse answers with a problem. What is left of the body is read for a moment.
 func (h *Handler) refuse(w http.ResponseWriter, r *http.Request, err error) {
@@ -259,42 +264,4 @@ func (h *Handler) problem(err error) error {
 	}
 	h.Log.Error("store", "error", err)
 	return err
-}
-
-// receipts is POST /receipts.
-func (h *Handler) receipts(_ context.Context, _ api.Request, req api.ListReceiptsRequest) (api.ListReceiptsResponse, error) {
-	var res api.ListReceiptsResponse
-	grant, err := h.Gate.Upload(req.Ticket, -1)
-	if err != nil {
-		return res, err
-	}
-	entries, err := h.Store.List(grant.Upload, req.After, ticket.MaxStored)
-	if err != nil {
-		return res, h.problem(err)
-	}
-	usage, err := h.Store.Usage(grant.Upload)
-	if err != nil {
-		return res, h.problem(err)
-	}
-	res.Used, res.Receipts = usage.Bytes, []string{}
-	if len(entries) == 0 {
-		return res, nil
-	}
-	receipt, err := h.sign(grant.Upload, entries)
-	if err != nil {
-		return res, err
-	}
-	res.Receipts = []string{receipt}
-	if len(entries) == ticket.MaxStored {
-		res.Next = entries[len(entries)-1].Name
-	}
-	return res, nil
-}
-
-func (h *Handler) sign(upload id.Upload, entries []store.Entry) (string, error) {
-	stored := make([]ticket.Stored, len(entries))
-	for i, e := range entries {
-		stored[i] = ticket.Stored{Name: e.Name, Size: e.Size}
-	}
-	return h.Self.Receipt(upload, stored, h.Now())
 }

@@ -17,6 +17,7 @@ type Send struct {
 	upload.Commit
 	Auth   id.Bytes32
 	Manage link.Secret
+	pack   int // number of the blob that takes small files, and one
 }
 
 // StreamLength is the length of the stream over a plaintext of n bytes.
@@ -68,13 +69,13 @@ func (s *Send) addFile(length int64) {
 		ID: id.New[id.Revision](), ReleaseKey: id.New32(), Commitment: id.New32(), Root: id.New32(), Salt: id.New32(),
 		Prefix: [7]byte{1, 2, 3, 4, 5, 6, 7}, Length: length,
 	}
-	if last := len(s.Page.Blobs) - 1; length <= maxPack {
-		if last < 0 || s.Page.Blobs[last].Size+length > maxBlob {
+	if length <= maxPack {
+		if s.pack == 0 || s.Page.Blobs[s.pack-1].Size+length > maxBlob {
 			s.Page.Blobs = append(s.Page.Blobs, upload.Blob{Name: id.New32()})
-			last++
+			s.pack = len(s.Page.Blobs)
 		}
-		b := &s.Page.Blobs[last]
-		r.Extents = append(r.Extents, upload.Extent{Blob: int64(last), Offset: b.Size, Length: length})
+		b := &s.Page.Blobs[s.pack-1]
+		r.Extents = append(r.Extents, upload.Extent{Blob: int64(s.pack - 1), Offset: b.Size, Length: length})
 		b.Size += length
 	} else {
 		for left := length; left > 0; left -= maxBlob {

@@ -26,20 +26,12 @@ func (s *Store) Members(ctx context.Context) ([]fleet.Member, error) {
 	var members []fleet.Member
 	err := s.read(ctx, func(q queryer) error {
 		members = nil
-		rows, err := q.QueryContext(ctx, `SELECT id, state, declaration, superseded, place, joined_day, wiped_day,
-			seen_at, told_at, used, capacity, read_only, program, done_epoch, done_number, done_at FROM node ORDER BY num`)
-		if err != nil {
-			return err
-		}
-		defer rows.Close()
-		for rows.Next() {
-			m, err := scanMember(rows)
-			if err != nil {
-				return err
-			}
+		return each(ctx, q, func(scan func(...any) error) error {
+			m, err := scanMember(scan)
 			members = append(members, m)
-		}
-		return rows.Err()
+			return err
+		}, `SELECT id, state, declaration, superseded, place, joined_day, wiped_day,
+			seen_at, told_at, used, capacity, read_only, program, done_epoch, done_number, done_at FROM node ORDER BY num`)
 	})
 	if err != nil {
 		return nil, fmt.Errorf("read nodes: %w", err)
@@ -47,22 +39,24 @@ func (s *Store) Members(ctx context.Context) ([]fleet.Member, error) {
 	return members, nil
 }
 
-func scanMember(rows *sql.Rows) (fleet.Member, error) {
+func scanMember(scan func(...any) error) (fleet.Member, error) {
 	var m fleet.Member
 	var node, superseded []byte
 	var state int
-	err := rows.Scan(&node, &state, &m.Declaration, &superseded, &m.Place, &m.JoinedDay, &m.WipedDay,
+	err := scan(&node, &state, &m.Declaration, &superseded, &m.Place, &m.JoinedDay, &m.WipedDay,
 		&m.Beat.SeenAt, &m.Beat.ToldAt, &m.Beat.Used, &m.Beat.Capacity, &m.Beat.ReadOnly, &m.Beat.Program, &m.Done.Epoch, &m.Done.Number, &m.DoneAt)
 	if err != nil {
 		return m, err
 	}
-	if len(node) != id.Size || len(superseded)%sha256.Size != 0 {
-		return m, fmt.Errorf("a row of node is damaged: an id of %d bytes, digests of %d", len(node), len(superseded))
+	if err := fixed(m.Node[:], node); err != nil {
+		return m, err
 	}
-	m.Node = id.Node(node)
 	m.Beat.Node = m.Node
 	m.Removed = state == nodeRemoved
 	for ; len(superseded) > 0; superseded = superseded[sha256.Size:] {
+		if len(superseded) < sha256.Size {
+			return m, fixed(make([]byte, sha256.Size), superseded)
+		}
 		m.Superseded = append(m.Superseded, [sha256.Size]byte(superseded))
 	}
 	return m, nil
@@ -78,17 +72,12 @@ func joined(digests [][sha256.Size]byte) []byte {
 
 // AddInvite implements fleet.Store.
 func (s *Store) AddInvite(ctx context.Context, invite fleet.Invitation, now time.Time) error {
-	err := s.write(ctx, func(tx *sql.Tx) error {
-		if _, err := tx.ExecContext(ctx, `DELETE FROM invite WHERE expires <= $1`, now.Unix()); err != nil {
+	return s.write(ctx, func(tx *sql.Tx) error {
+		if err := exec(ctx, tx, "forget invites", `DELETE FROM invite WHERE expires <= $1`, now.Unix()); err != nil {
 			return err
 		}
-		_, err := tx.ExecContext(ctx, `INSERT INTO invite (hash, expires) VALUES ($1, $2)`, invite.Hash[:], invite.Expires.Unix())
-		return err
+		return exec(ctx, tx, "store invite", `INSERT INTO invite (hash, expires) VALUES ($1, $2)`, invite.Hash[:], invite.Expires.Unix())
 	})
-	if err != nil {
-		return fmt.Errorf("store invite: %w", err)
-	}
-	return nil
 }
 
 // AdmitNode implements fleet.Store.
@@ -113,20 +102,16 @@ func (s *Store) AdmitNode(ctx context.Context, m fleet.Member, invite [sha256.Si
 // useInvite deletes the invite with that hash. It compares with every invite
 // that there is, so that the time it takes says nothing about any of them.
 func useInvite(ctx context.Context, tx *sql.Tx, invite [sha256.Size]byte, now time.Time) error {
-	rows, err := tx.QueryContext(ctx, `SELECT hash FROM invite WHERE expires > $1`, now.Unix())
-	if err != nil {
-		return fmt.Errorf("read invites: %w", err)
-	}
-	defer rows.Close()
 	found := 0
-	for rows.Next() {
+	err := each(ctx, tx, func(scan func(...any) error) error {
 		var hash []byte
-		if err := rows.Scan(&hash); err != nil {
-			return fmt.Errorf("read invites: %w", err)
+		if err := scan(&hash); err != nil {
+			return err
 		}
 		found |= subtle.ConstantTimeCompare(hash, invite[:])
-	}
-	if err := errors.Join(rows.Err(), rows.Close()); err != nil {
+		return nil
+	}, `SELECT hash FROM invite WHERE expires > $1`, now.Unix())
+	if err != nil {
 		return fmt.Errorf("read invites: %w", err)
 	}
 	if found == 0 {
@@ -192,23 +177,19 @@ func (s *Store) RemoveNode(ctx context.Context, node id.Node) error {
 
 // SaveBeats implements fleet.Store.
 func (s *Store) SaveBeats(ctx context.Context, beats []fleet.Beat) error {
-	err := s.write(ctx, func(tx *sql.Tx) error {
+	return s.write(ctx, func(tx *sql.Tx) error {
 		for _, b := range beats {
 			readOnly := 0
 			if b.ReadOnly {
 				readOnly = 1
 			}
-			if _, err := tx.ExecContext(ctx, `UPDATE node SET seen_at = $1, told_at = $2, used = $3, capacity = $4, read_only = $5, program = $6
-				WHERE id = $7 AND seen_at < $1`, b.SeenAt, b.ToldAt, b.Used, b.Capacity, readOnly, b.Program, b.Node[:]); err != nil {
+			if err := exec(ctx, tx, "store heartbeat", `UPDATE node SET seen_at = $1, told_at = $2, used = $3, capacity = $4, read_only = $5, program = $6
+				WHERE id = $7 AND seen_at <= $1`, b.SeenAt, b.ToldAt, b.Used, b.Capacity, readOnly, b.Program, b.Node[:]); err != nil {
 				return err
 			}
 		}
 		return nil
 	})
-	if err != nil {
-		return fmt.Errorf("store heartbeats: %w", err)
-	}
-	return nil
 }
 
 func exists(ctx context.Context, tx *sql.Tx, query string, args ...any) (bool, error) {

@@ -39,9 +39,9 @@ func enqueueDelete(ctx context.Context, tx *sql.Tx, upload id.Upload, nodes []id
 		if state != nodeMember {
 			continue
 		}
-		if _, err := tx.ExecContext(ctx, `INSERT INTO node_order (node, epoch, number, action, upload, day) VALUES ($1, $2, $3, $4, $5, $6)`,
+		if err := exec(ctx, tx, "order deletion", `INSERT INTO node_order (node, epoch, number, action, upload, day) VALUES ($1, $2, $3, $4, $5, $6)`,
 			num, epoch, number, int64(ticket.DeleteUpload), upload[:], day); err != nil {
-			return fmt.Errorf("order deletion: %w", err)
+			return err
 		}
 	}
 	return nil
@@ -63,9 +63,9 @@ func (s *Store) RaiseEpoch(ctx context.Context, above int64) (int64, error) {
 				SELECT node, $1, ROW_NUMBER() OVER (PARTITION BY node ORDER BY epoch, number), action, upload, day
 				FROM node_order WHERE outcome = 0`,
 			`DELETE FROM node_order WHERE outcome = 0 AND epoch < $1`,
-			`UPDATE node SET issue_epoch = $1, issued = (SELECT COUNT(*) FROM node_order WHERE node = node.num AND epoch = $1)`,
+			`UPDATE node SET issue_epoch = $1, issued = (SELECT COUNT(*) FROM node_order WHERE node_order.node = node.num AND node_order.epoch = $1)`,
 		} {
-			if _, err := tx.ExecContext(ctx, statement, epoch); err != nil {
+			if err := exec(ctx, tx, "give orders new numbers", statement, epoch); err != nil {
 				return err
 			}
 		}
@@ -98,10 +98,10 @@ const selectOrder = `SELECT o.epoch, o.number, o.action, o.upload, o.day, o.outc
 // Orders implements fleet.Store.
 func (s *Store) Orders(ctx context.Context, node id.Node, after fleet.Progress, limit int) ([]fleet.Order, error) {
 	var orders []fleet.Order
-	err := s.read(ctx, func(q queryer) (err error) {
-		orders, err = scanOrders(q.QueryContext(ctx, selectOrder+` AND o.epoch = $2 AND o.number > $3 ORDER BY o.number LIMIT $4`,
-			node[:], after.Epoch, after.Number, limit))
-		return err
+	err := s.read(ctx, func(q queryer) error {
+		orders = nil
+		return eachOrder(ctx, q, func(o fleet.Order) { orders = append(orders, o) },
+			` AND o.epoch = $2 AND o.number > $3 ORDER BY o.number LIMIT $4`, node[:], after.Epoch, after.Number, limit)
 	})
 	if err != nil {
 		return nil, fmt.Errorf("read orders: %w", err)
@@ -115,12 +115,8 @@ func (s *Store) OrdersAt(ctx context.Context, node id.Node, at []fleet.Progress)
 	err := s.read(ctx, func(q queryer) error {
 		clear(found)
 		for _, p := range at {
-			orders, err := scanOrders(q.QueryContext(ctx, selectOrder+` AND o.epoch = $2 AND o.number = $3`, node[:], p.Epoch, p.Number))
-			if err != nil {
+			if err := eachOrder(ctx, q, func(o fleet.Order) { found[p] = o }, ` AND o.epoch = $2 AND o.number = $3`, node[:], p.Epoch, p.Number); err != nil {
 				return err
-			}
-			for _, o := range orders {
-				found[p] = o
 			}
 		}
 		return nil
@@ -131,30 +127,25 @@ func (s *Store) OrdersAt(ctx context.Context, node id.Node, at []fleet.Progress)
 	return found, nil
 }
 
-func scanOrders(rows *sql.Rows, err error) ([]fleet.Order, error) {
-	if err != nil {
-		return nil, err
-	}
-	defer rows.Close()
-	var orders []fleet.Order
-	for rows.Next() {
+// eachOrder calls f for every order of the node $1 that the condition names.
+func eachOrder(ctx context.Context, q queryer, f func(fleet.Order), condition string, args ...any) error {
+	return each(ctx, q, func(scan func(...any) error) error {
 		var o fleet.Order
 		var upload []byte
-		if err := rows.Scan(&o.Epoch, &o.Number, &o.Action, &upload, &o.Day, &o.Outcome); err != nil {
-			return nil, err
+		if err := scan(&o.Epoch, &o.Number, &o.Action, &upload, &o.Day, &o.Outcome); err != nil {
+			return err
 		}
-		if len(upload) != id.Size {
-			return nil, fmt.Errorf("order %d of epoch %d is damaged: an upload id of %d bytes", o.Number, o.Epoch, len(upload))
+		if err := fixed(o.Upload[:], upload); err != nil {
+			return err
 		}
-		o.Upload = id.Upload(upload)
-		orders = append(orders, o)
-	}
-	return orders, rows.Err()
+		f(o)
+		return nil
+	}, `SELECT o.epoch, o.number, o.action, o.upload, o.day, o.outcome FROM node_order o JOIN node n ON n.num = o.node WHERE n.id = $1`+condition, args...)
 }
 
 // SaveReport implements fleet.Store.
 func (s *Store) SaveReport(ctx context.Context, r fleet.Report) error {
-	err := s.write(ctx, func(tx *sql.Tx) error {
+	return s.write(ctx, func(tx *sql.Tx) error {
 		var num int64
 		err := tx.QueryRowContext(ctx, `UPDATE node SET wiped_day = CASE WHEN wiped_day = 0 THEN $1 ELSE wiped_day END WHERE id = $2 RETURNING num`,
 			r.WipedDay, r.Node[:]).Scan(&num)
@@ -162,14 +153,14 @@ func (s *Store) SaveReport(ctx context.Context, r fleet.Report) error {
 			return fleet.ErrUnknownNode
 		}
 		if err != nil {
-			return err
+			return fmt.Errorf("store report: %w", err)
 		}
-		if _, err := tx.ExecContext(ctx, `UPDATE node SET done_epoch = $1, done_number = $2, done_at = $3
+		if err := exec(ctx, tx, "store progress", `UPDATE node SET done_epoch = $1, done_number = $2, done_at = $3
 			WHERE num = $4 AND (done_epoch < $1 OR done_epoch = $1 AND done_number < $2)`, r.Done.Epoch, r.Done.Number, r.DoneAt, num); err != nil {
 			return err
 		}
 		for _, a := range r.Receipts {
-			if _, err := tx.ExecContext(ctx, `UPDATE node_order SET outcome = $1, receipt = $2
+			if err := exec(ctx, tx, "store receipt", `UPDATE node_order SET outcome = $1, receipt = $2
 				WHERE node = $3 AND epoch = $4 AND number = $5 AND (outcome = 0 OR outcome = $6 AND $1 = $7)`,
 				int64(a.Outcome), a.Receipt, num, a.Epoch, a.Number, int64(ticket.Refused), int64(ticket.Done)); err != nil {
 				return err
@@ -177,8 +168,4 @@ func (s *Store) SaveReport(ctx context.Context, r fleet.Report) error {
 		}
 		return nil
 	})
-	if err != nil {
-		return fmt.Errorf("store report: %w", err)
-	}
-	return nil
 }

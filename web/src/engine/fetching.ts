@@ -39,23 +39,21 @@ export class Reader {
   /** The bytes of a region, checked against the blob's name. */
   async read(places: Places, region: Region): Promise<Bytes> {
     const blob = places.blobs[region.blob] as PlacedBlob;
-    let damaged = 0;
-    let expired = false;
+    const faults: unknown[] = [];
     for (const patience of [FIRST_BYTE_MS, PATIENT_MS]) {
       for (const node of this.#inOrder(places, blob)) {
         try {
           return await this.#from(node.url, places, blob, region, patience);
         } catch (error) {
           if (this.#signal.aborted) throw new EngineError('cancelled');
-          if (error instanceof TicketExpired) expired = true;
-          if (error instanceof FormatError) damaged++;
+          faults.push(error);
           this.#bad.set(node.id, (this.#bad.get(node.id) ?? 0) + 1);
           this.#onFailover();
         }
       }
-      if (expired) throw new TicketExpired();
+      if (faults.some((f) => f instanceof TicketExpired)) throw new TicketExpired();
     }
-    throw new EngineError(damaged > 0 ? 'integrity' : 'nodes-away', blob.name);
+    throw new EngineError(faults.some((f) => f instanceof FormatError) ? 'integrity' : 'nodes-away', blob.name);
   }
 
   #inOrder(places: Places, blob: PlacedBlob): { id: string; url: string }[] {

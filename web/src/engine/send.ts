@@ -130,8 +130,8 @@ export class Send {
       const out = body.subarray(at, at + part.length);
       await stream.sealPiece(part.piece, out, free);
       if (this.#signal.aborted) throw new EngineError('cancelled');
-      const extents = (this.#extents[part.stream] ??= []);
-      extents.push([this.#blobs.length, at, part.length]);
+      this.#extents[part.stream] ??= [];
+      this.#extents[part.stream]?.push([this.#blobs.length, at, part.length]);
       if (stream.length <= MAX_PACKED) stream.notePacked(out);
       at += part.length;
       this.#meter.encrypted(part.length);

@@ -31,6 +31,12 @@ export function toHex(bytes: Uint8Array): string {
   return Buffer.from(bytes).toString('hex');
 }
 
+/** Expects two byte strings to be equal; comparing them as arrays would take seconds for a stream. */
+export function expectBytes(have: Uint8Array, want: Uint8Array): void {
+  const at = have.findIndex((byte, i) => byte !== want[i]);
+  expect({ length: have.length, at, byte: have[at] }).toEqual({ length: want.length, at: -1, byte: undefined });
+}
+
 /** The n bytes that vectors give as {"pattern": n}. */
 export function pattern(n: number): Bytes {
   return new Uint8Array(n).map((_, i) => (i * 7 + (i >> 8) * 13 + 5) & 255);

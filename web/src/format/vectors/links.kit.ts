@@ -43,6 +43,7 @@ export const readPassword: CaseReader = async (c) => {
   const password = c.text('password');
   const prepared = prepare(password);
   expect(prepared).toBe(c.text('prepared'));
+  expect(prepare(prepared)).toBe(prepared);
   expect(utf8(prepared)).toEqual(c.hex('bytes'));
   if (c.has('key')) expect(await linkPasswordKey(password, c.hex('handle'))).toEqual(c.hex('key'));
 };

@@ -16,7 +16,7 @@ import {
   type ReadTicket,
   type UploadTicket,
 } from '../ticket.ts';
-import { asValue, type Case, type CaseReader, type Fields, toHex } from './case.kit.ts';
+import { asValue, type Case, type CaseReader, expectBytes, type Fields, toHex } from './case.kit.ts';
 
 /** Signs a payload, as servers and nodes do. */
 export async function signEnvelope(type: string, seed: Bytes, payload: Bytes): Promise<Bytes> {
@@ -41,9 +41,11 @@ export const readEnvelope: CaseReader = async (c) => {
   const [type, publicKey, envelope] = [c.text('type'), c.hex('publicKey'), c.data('envelope')];
   const opened = await openEnvelope(type, [publicKey], envelope);
   const payload = c.data('payload');
-  expect(opened).toEqual({ payload, publicKey });
+  expectBytes(opened.payload, payload);
+  expect(opened.publicKey).toEqual(publicKey);
   expect(await keyId(publicKey)).toEqual(c.hex('keyId'));
-  expect(toHex(await signEnvelope(type, c.hex('seed'), payload))).toBe(toHex(envelope));
+  const again = toHex(await signEnvelope(type, c.hex('seed'), payload)) === toHex(envelope);
+  expect(again).toBe(c.boolean('again'));
 };
 
 function codeOf(check: () => void): string | undefined {
@@ -89,7 +91,7 @@ export function readSigned<K extends keyof Payloads>(type: K): CaseReader {
     expect(again).toBe(c.boolean('again'));
     if (c.has('text')) {
       expect(toText(envelope)).toBe(c.text('text'));
-      expect(envelopeFromText(c.text('text'))).toEqual(envelope);
+      expectBytes(envelopeFromText(c.text('text')), envelope);
     }
     expect(await payloadDigest(envelope)).toEqual(c.hex('digest'));
     if (type === 'declaration') {

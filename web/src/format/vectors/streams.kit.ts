@@ -10,7 +10,7 @@ import { associatedData, type ContentKeys, deriveContentKey, Opener } from '../s
 import { decode, encode } from '../shape.ts';
 import { pieceCount, plainLength, segmentCount, segmentsIn, spanOf, streamLengthOf } from '../stream.ts';
 import { openStream, sealStream } from '../whole.ts';
-import { type Case, type CaseReader, fromHex, toHex } from './case.kit.ts';
+import { type Case, type CaseReader, expectBytes, fromHex, toHex } from './case.kit.ts';
 import { sampleShape } from './sample.kit.ts';
 import { jsonOf } from './signed.kit.ts';
 import { extractSlice } from './slice.kit.ts';
@@ -50,12 +50,12 @@ export const readContent: CaseReader = async (c) => {
 
   if (c.has('stream')) {
     const opened = await openStream(content, releaseKey, c.data('stream'));
-    expect(opened).toEqual(c.data('plaintext'));
+    expectBytes(opened, c.data('plaintext'));
   }
   const head = { salt: c.hex('salt'), prefix: c.hex('prefix') };
   const sealed = await sealStream(keys, c.data('plaintext'), head);
-  if (c.has('stream')) expect(Buffer.compare(sealed.stream, c.data('stream'))).toBe(0);
-  else expect(Buffer.compare(await openStream(content, releaseKey, sealed.stream), c.data('plaintext'))).toBe(0);
+  if (c.has('stream')) expectBytes(sealed.stream, c.data('stream'));
+  else expectBytes(await openStream(content, releaseKey, sealed.stream), c.data('plaintext'));
   expect(sealed.names.map(toHex)).toEqual(c.texts('pieces'));
   expect(sealed.commitment).toEqual(commitment);
   expect(sealed.root).toEqual(root);
@@ -94,10 +94,10 @@ export const readRecord: CaseReader = async (c) => {
   const under = { purposeKey: c.hex('purposeKey'), type: c.text('type'), aad: c.data('aad') };
   const [record, max] = [c.data('record'), c.number('max')];
   const plaintext = await openRecord(under, record, max);
-  expect(plaintext).toEqual(c.data('plaintext'));
+  expectBytes(plaintext, c.data('plaintext'));
   const salt = c.hex('salt');
   expect(await deriveRecordKey(under, salt)).toEqual({ key: c.hex('key'), commitment: c.hex('commitment') });
-  expect(Buffer.compare(await sealRecord(under, plaintext, max, salt), record)).toBe(0);
+  expectBytes(await sealRecord(under, plaintext, max, salt), record);
 };
 
 /** cbor.json */
@@ -123,6 +123,6 @@ export const readSlice: CaseReader = (c) => {
   const [size, name, slice] = [c.number('size'), c.hex('name32'), c.data('slice')];
   const range = openSlice(slice, { size, name, offset, length });
   const blob = c.data('blob');
-  expect(Buffer.compare(range, blob.subarray(offset, offset + length))).toBe(0);
-  expect(Buffer.compare(extractSlice(blob, offset, length), slice)).toBe(0);
+  expectBytes(range, blob.subarray(offset, offset + length));
+  expectBytes(extractSlice(blob, offset, length), slice);
 };

@@ -1,0 +1,75 @@
+package blobs
+
+import (
+	"context"
+	"errors"
+	"io"
+	"sync/atomic"
+	"time"
+)
+
+// ErrStalled: the other side took or gave no bytes for too long.
+var ErrStalled = errors.New("the node stands still")
+
+// ErrSlow: bytes move, but so slowly that another node is tried.
+var ErrSlow = errors.New("the node is very slow")
+
+// watch follows the progress of one exchange.
+type watch struct {
+	begun time.Time
+	moved atomic.Int64 // nanoseconds from begun to the last progress
+	bytes atomic.Int64
+}
+
+func newWatch() *watch { return &watch{begun: time.Now()} }
+
+func (w *watch) progress(n int) {
+	w.bytes.Add(int64(n))
+	w.moved.Store(int64(time.Since(w.begun)))
+}
+
+// silence is the time since the last progress.
+func (w *watch) silence() time.Duration { return time.Since(w.begun) - time.Duration(w.moved.Load()) }
+
+// rate is the average in bytes a second.
+func (w *watch) rate() float64 {
+	return float64(w.bytes.Load()) / max(time.Since(w.begun).Seconds(), 1e-3)
+}
+
+// guard ends the exchange when check returns an error, asked every step.
+func guard(ctx context.Context, step time.Duration, check func() error) (context.Context, context.CancelFunc) {
+	ctx, cancel := context.WithCancelCause(ctx)
+	go func() {
+		tick := time.NewTicker(step)
+		defer tick.Stop()
+		for {
+			select {
+			case <-ctx.Done():
+				return
+			case <-tick.C:
+				if err := check(); err != nil {
+					cancel(err)
+					return
+				}
+			}
+		}
+	}()
+	return ctx, func() { cancel(context.Canceled) }
+}
+
+// watched counts the bytes that are read through it.
+type watched struct {
+	io.Reader
+	progress func(n int)
+}
+
+func (r *watched) Read(p []byte) (int, error) {
+	n, err := r.Reader.Read(p)
+	if n > 0 {
+		r.progress(n)
+	}
+	return n, err
+}
+
+// Close has nothing to close.
+func (*watched) Close() error { return nil }

@@ -1,0 +1,49 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"os"
+	"os/signal"
+	"syscall"
+	"time"
+
+	"holdfast/server"
+)
+
+// serverCmd runs the control plane.
+type serverCmd struct {
+	Data             string        `help:"Directory of the database and the keys." required:"" type:"path" env:"HOLDFAST_DATA"`
+	Listen           string        `help:"Address to listen on, on loopback. Port 0 chooses one." default:"127.0.0.1:8080" env:"HOLDFAST_LISTEN"`
+	PublicURL        string        `help:"How people reach the service, where that is not the address above." env:"HOLDFAST_PUBLIC_URL"`
+	MaxSendBytes     byteCount     `help:"Greatest send without an account." default:"64GiB" env:"HOLDFAST_MAX_SEND_BYTES"`
+	DefaultSendDays  int           `help:"Life of a link, unless the sender says otherwise." default:"7" env:"HOLDFAST_DEFAULT_SEND_DAYS"`
+	MaxSendDays      int           `help:"Longest life of a link." default:"30" env:"HOLDFAST_MAX_SEND_DAYS"`
+	MaxDownloads     int64         `help:"Greatest download limit of a link." default:"1000000" env:"HOLDFAST_MAX_DOWNLOADS"`
+	MaxReservedBytes byteCount     `help:"What all open uploads may reserve together." default:"1TiB" env:"HOLDFAST_MAX_RESERVED_BYTES"`
+	SweepEvery       time.Duration `help:"Pause between rounds of background work." default:"1m" env:"HOLDFAST_SWEEP_EVERY"`
+	NodeTimeout      time.Duration `help:"How long a node counts as live after a heartbeat." default:"45s" env:"HOLDFAST_NODE_TIMEOUT"`
+	LogLevel         slog.Level    `help:"Least level that is logged: debug, info, warn or error." default:"info" env:"HOLDFAST_LOG_LEVEL"`
+}
+
+// Run serves until it is interrupted. Once it serves it prints "ready" and its
+// URL on stdout.
+func (c *serverCmd) Run(ctx context.Context) error {
+	ctx, stop := signal.NotifyContext(ctx, os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	s, err := server.New(server.Config{
+		DataDir: c.Data, Listen: c.Listen, PublicURL: c.PublicURL,
+		Limits: server.Limits{
+			SendBytes: int64(c.MaxSendBytes), DefaultDays: c.DefaultSendDays, MaxDays: c.MaxSendDays,
+			Downloads: c.MaxDownloads, ReservedBytes: int64(c.MaxReservedBytes),
+		},
+		SweepEvery: c.SweepEvery, NodeTimeout: c.NodeTimeout,
+		Ready: func(base string) { fmt.Println("ready", base) },
+		Log:   slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: c.LogLevel})),
+	})
+	if err != nil {
+		return err
+	}
+	return s.Run(ctx)
+}

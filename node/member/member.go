@@ -1,0 +1,200 @@
+// Package member is a node's membership in its service: joining, signs of life,
+// and carrying orders and their receipts. It promises that the keys pinned at the
+// first joining are never exchanged for others, and that nothing is done that the
+// order book does not accept. What the server says about time or epochs is advice.
+package member
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"log/slog"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"holdfast/api"
+	"holdfast/format/id"
+	"holdfast/format/ticket"
+	"holdfast/node/durable"
+	"holdfast/node/identity"
+	"holdfast/node/order"
+	"holdfast/node/store"
+)
+
+// Errors.
+var (
+	// ErrOtherIdentity: the data directory belongs to another key.
+	ErrOtherIdentity = errors.New("member: this data directory belongs to another node; its key file was exchanged")
+	// ErrOtherService: another server answers than the one that was joined.
+	ErrOtherService = errors.New("member: the server has other keys than the one that this node joined; use another data directory for another service")
+	// ErrRefused: the server does not take this node.
+	ErrRefused = errors.New("member: the server refused this node")
+	// ErrNoInvite: a node that is no member needs one.
+	ErrNoInvite = errors.New("member: this node has not joined yet and has no invite; ask the service's operator for one and give it with --invite-file or HOLDFAST_NODE_INVITE")
+)
+
+const (
+	fileMember = "member.json"
+	// receiptsAtOnce keeps a heartbeat within its size: an order receipt is about
+	// 350 characters.
+	receiptsAtOnce = 4096
+	// clockWarn is the difference of clocks that is worth a word: half of what
+	// tickets allow for.
+	clockWarn = ticket.Skew / 2
+)
+
+// Membership is what was pinned at the first joining.
+type Membership struct {
+	Node      id.Node    `json:"node"`
+	TicketKey id.Bytes32 `json:"ticketKey"`
+	OrderKey  id.Bytes32 `json:"orderKey"`
+	Epoch     int64      `json:"epoch"`
+}
+
+// Options of Open.
+type Options struct {
+	Dir    string
+	Server string // base URL
+	Invite string
+	Self   *identity.Identity
+	Store  store.Store
+	Orders *order.Book
+	// Declare makes the current declaration.
+	Declare func() (string, error)
+	// Pinned is called with the keys once they are known.
+	Pinned  func(Membership)
+	Program string // its version
+	HTTP    *http.Client
+	Now     func() time.Time
+	Log     *slog.Logger
+}
+
+// Member is this node in its service. Its methods are for one goroutine.
+type Member struct {
+	opt    Options
+	server api.Caller
+	joined *Membership // nil until then
+}
+
+// Open reads the membership, if there is one, and pins its keys.
+func Open(opt Options) (*Member, error) {
+	m := &Member{opt: opt, server: api.Caller{Base: strings.TrimRight(opt.Server, "/"), HTTP: opt.HTTP}}
+	raw, err := os.ReadFile(filepath.Join(opt.Dir, fileMember))
+	if errors.Is(err, fs.ErrNotExist) {
+		return m, nil
+	}
+	if err != nil {
+		return nil, fmt.Errorf("member: %w", err)
+	}
+	var known Membership
+	if err := json.Unmarshal(raw, &known); err != nil {
+		return nil, fmt.Errorf("member: %s is damaged; restore it from a backup: %w", fileMember, err)
+	}
+	if known.Node != opt.Self.ID() {
+		return nil, fmt.Errorf("%w (it was node %s)", ErrOtherIdentity, known.Node)
+	}
+	m.joined = &known
+	opt.Pinned(known)
+	return m, nil
+}
+
+// Joined tells whether this node is a member.
+func (m *Member) Joined() bool { return m.joined != nil }
+
+// Join makes one attempt to join, or as a member to renew the declaration. An
+// error that is ErrRefused or ErrOtherService will not pass by itself.
+func (m *Member) Join(ctx context.Context) error {
+	if m.joined == nil && m.opt.Invite == "" {
+		return ErrNoInvite
+	}
+	declaration, err := m.opt.Declare()
+	if err != nil {
+		return fmt.Errorf("%w: %w", ErrRefused, err)
+	}
+	req := api.JoinRequest{Declaration: declaration}
+	if m.joined == nil {
+		req.Invite = m.opt.Invite
+	}
+	res, err := api.JoinNode.Call(ctx, m.server, api.Args{}, req)
+	if err != nil {
+		return joinError(err)
+	}
+	got := Membership{Node: res.Node, TicketKey: res.TicketKey, OrderKey: res.OrderKey, Epoch: res.Epoch}
+	if got.Node != m.opt.Self.ID() {
+		return fmt.Errorf("%w: it took the declaration for node %s", ErrRefused, got.Node)
+	}
+	if m.joined != nil {
+		if m.joined.TicketKey != got.TicketKey || m.joined.OrderKey != got.OrderKey {
+			return ErrOtherService
+		}
+		return nil
+	}
+	raw, err := json.Marshal(got)
+	if err != nil {
+		return fmt.Errorf("member: %w", err)
+	}
+	// Before the first ticket is honoured: a node that forgot whose it is could be
+	// taken over by whoever answers at that address next.
+	if err := durable.WriteFile(filepath.Join(m.opt.Dir, fileMember), raw); err != nil {
+		return fmt.Errorf("member: %w", err)
+	}
+	m.joined = &got
+	m.opt.Pinned(got)
+	return nil
+}
+
+// joinError tells what will not pass by itself.
+func joinError(err error) error {
+	for _, final := range []api.Code{api.InviteInvalid, api.DeclarationInvalid, api.BadRequest, api.UnknownVersion, api.NodeUnknown} {
+		if errors.Is(err, final) {
+			return fmt.Errorf("%w: %w", ErrRefused, err)
+		}
+	}
+	return err
+}
+
+// Beat sends one sign of life with receipts of orders, and does the orders that
+// come back. It returns true when further ones wait.
+func (m *Member) Beat(ctx context.Context) (more bool, err error) {
+	receipts := m.opt.Orders.Pending(receiptsAtOnce)
+	beat, err := m.opt.Self.Heartbeat(m.state(), m.opt.Now())
+	if err != nil {
+		return false, fmt.Errorf("heartbeat: %w", err)
+	}
+	res, err := api.Heartbeat.Call(ctx, m.server, api.Args{}, api.HeartbeatRequest{Heartbeat: beat, Receipts: receipts})
+	if err != nil {
+		return false, err
+	}
+	m.compareClocks(res.Time)
+	if err := m.opt.Orders.Delivered(len(receipts)); err != nil {
+		return false, err
+	}
+	_, before := m.opt.Orders.Position()
+	if err := m.opt.Orders.Take(res.Orders); err != nil {
+		return false, err
+	}
+	_, after := m.opt.Orders.Position()
+	// Without progress there is no hurry, whatever the server says.
+	return (res.More || len(m.opt.Orders.Pending(1)) > 0) && after != before, nil
+}
+
+func (m *Member) state() ticket.Heartbeat {
+	status := m.opt.Store.Status()
+	epoch, last := m.opt.Orders.Position()
+	beat := ticket.Heartbeat{Used: max(status.Used(), 0), Capacity: status.Capacity, Epoch: epoch, Number: last, Program: m.opt.Program}
+	if status.Reason != store.Writable {
+		beat.State = ticket.ReadOnly
+	}
+	return beat
+}
+
+func (m *Member) compareClocks(server int64) {
+	if apart := m.opt.Now().Sub(time.Unix(server, 0)); server > 0 && apart.Abs() > clockWarn {
+		m.opt.Log.Warn("this machine's clock and the server's are apart; tickets may be refused", "seconds", int64(apart.Seconds()))
+	}
+}

@@ -1,0 +1,94 @@
+package server
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"time"
+
+	"holdfast/server/internal/fleet"
+	"holdfast/server/internal/keys"
+	"holdfast/server/internal/store"
+)
+
+// Invite makes an invite with which one node may join the fleet of the server
+// with that data directory, whether it runs now or not. Life 0 is a week.
+func Invite(ctx context.Context, dataDir string, life time.Duration) (code string, expires time.Time, err error) {
+	err = withStore(ctx, dataDir, func(s *store.Store) error {
+		code, expires, err = fleet.Invite(ctx, s, time.Now(), life)
+		return err
+	})
+	return code, expires, err
+}
+
+// NodeState is a node as an operator sees it.
+type NodeState struct {
+	ID           string    `json:"id"`
+	Operator     string    `json:"operator"`
+	Jurisdiction string    `json:"jurisdiction"`
+	URL          string    `json:"url"`
+	Capacity     int64     `json:"capacity"`
+	Used         int64     `json:"used"`
+	LastSeen     time.Time `json:"lastSeen,omitzero"`
+	Software     string    `json:"software,omitempty"`
+	// State: live, read-only, silent, wiped or removed.
+	State string `json:"state"`
+}
+
+// Nodes lists the fleet of the server with that data directory. What heartbeats
+// told it is a few seconds old while it runs.
+func Nodes(ctx context.Context, dataDir string, nodeTimeout time.Duration) ([]NodeState, error) {
+	out := []NodeState{}
+	err := withStore(ctx, dataDir, func(s *store.Store) error {
+		signing, err := keys.Load(dataDir)
+		if err != nil {
+			return err
+		}
+		f, err := newFleet(s, signing, &Config{NodeTimeout: nodeTimeout})
+		if err != nil {
+			return err
+		}
+		nodes, err := f.Nodes(ctx)
+		for _, n := range nodes {
+			out = append(out, NodeState{
+				ID: n.ID.String(), Operator: n.Operator, Jurisdiction: n.Jurisdiction, URL: n.URL, Capacity: n.Capacity, Used: n.Used,
+				LastSeen: n.LastSeen.UTC(), Software: n.Program, State: state(n),
+			})
+		}
+		return err
+	})
+	if err != nil {
+		return nil, fmt.Errorf("list nodes: %w", err)
+	}
+	return out, nil
+}
+
+func state(n fleet.Node) string {
+	switch {
+	case n.Removed:
+		return "removed"
+	case n.Wiped:
+		return "wiped"
+	case !n.Live:
+		return "silent"
+	case !n.Writable:
+		return "read-only"
+	}
+	return "live"
+}
+
+// withStore opens the database beside a server that may be running.
+func withStore(ctx context.Context, dataDir string, f func(*store.Store) error) (err error) {
+	if _, err := os.Stat(dataDir); errors.Is(err, fs.ErrNotExist) {
+		return fmt.Errorf("%w: there is no data directory %s; start the server once, or name the right one with --data", ErrConfig, dataDir)
+	}
+	s, err := store.Open(ctx, filepath.Join(dataDir, databaseFile))
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, s.Close()) }()
+	return f(s)
+}

@@ -1,0 +1,179 @@
+// Package server is the control plane as one program part: New wires keys, store,
+// domains and endpoints together, Run serves until it is told to stop. It is the
+// only place where they meet. It never sees the bytes of a blob, a file key or a
+// name.
+package server
+
+import (
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/netip"
+	"net/url"
+	"runtime/debug"
+	"strings"
+	"time"
+
+	"holdfast/server/internal/fleet"
+	"holdfast/server/internal/upload"
+)
+
+// ErrConfig: the server cannot run with these settings.
+var ErrConfig = errors.New("server settings")
+
+// Limits of sends without an account.
+type Limits struct {
+	// SendBytes is the greatest send, in bytes of ciphertext.
+	SendBytes int64
+	// DefaultDays and MaxDays are the life of a link.
+	DefaultDays, MaxDays int
+	// Downloads is the greatest download limit that a link may have.
+	Downloads int64
+	// ReservedBytes is what open uploads may reserve together.
+	ReservedBytes int64
+}
+
+// DefaultLimits are what a server allows unless it is told otherwise.
+var DefaultLimits = Limits{
+	SendBytes: 64 << 30, DefaultDays: 7, MaxDays: 30, Downloads: 1_000_000, ReservedBytes: 1 << 40,
+}
+
+// Config is what a server needs. DataDir is required.
+type Config struct {
+	// DataDir holds the database and the keys; one server works on it at a time.
+	DataDir string
+	// Listen is an address on loopback; port 0 chooses one.
+	Listen string
+	// PublicURL is how people reach the service, where that is not Listen.
+	PublicURL string
+	Limits    Limits
+	// SweepEvery is the pause between rounds of background work.
+	SweepEvery time.Duration
+	// NodeTimeout is how long a node counts as live after a heartbeat.
+	NodeTimeout time.Duration
+	// Software is the program's version; empty is what the build says.
+	Software string
+	// Ready is called with the server's URL once it serves.
+	Ready func(base string)
+	Now   func() time.Time
+	Log   *slog.Logger
+}
+
+// DefaultListen and DefaultSweep are used where nothing else is said.
+const (
+	DefaultListen = "127.0.0.1:8080"
+	DefaultSweep  = time.Minute
+	// maxDays bounds the life of links whatever the operator says: a century.
+	maxDays = 36500
+)
+
+// complete fills in what was left out and checks the rest.
+func (c *Config) complete() error {
+	if c.DataDir == "" {
+		return fmt.Errorf("%w: a data directory is needed (--data)", ErrConfig)
+	}
+	if c.Listen == "" {
+		c.Listen = DefaultListen
+	}
+	if c.Limits == (Limits{}) {
+		c.Limits = DefaultLimits
+	}
+	if c.SweepEvery <= 0 {
+		c.SweepEvery = DefaultSweep
+	}
+	if c.NodeTimeout <= 0 {
+		c.NodeTimeout = fleet.DefaultNodeTimeout
+	}
+	if c.Software == "" {
+		c.Software = buildVersion()
+	}
+	if c.Ready == nil {
+		c.Ready = func(string) {}
+	}
+	if c.Now == nil {
+		c.Now = time.Now
+	}
+	if c.Log == nil {
+		c.Log = slog.New(slog.DiscardHandler)
+	}
+	if err := c.Limits.check(); err != nil {
+		return err
+	}
+	if err := checkListen(c.Listen); err != nil {
+		return err
+	}
+	return checkPublic(c.PublicURL)
+}
+
+// buildVersion is what the Go tool noted when the program was built.
+func buildVersion() string {
+	info, ok := debug.ReadBuildInfo()
+	if !ok || info.Main.Version == "" {
+		return "holdfast (unknown build)"
+	}
+	return "holdfast " + info.Main.Version
+}
+
+func (l Limits) check() error {
+	switch {
+	case l.SendBytes < 1 || l.ReservedBytes < 1:
+		return fmt.Errorf("%w: the greatest send and the reserved bytes have to be above 0", ErrConfig)
+	case l.ReservedBytes < l.SendBytes:
+		return fmt.Errorf("%w: the reserved bytes (%d) are less than the greatest send (%d), which could never be opened", ErrConfig, l.ReservedBytes, l.SendBytes)
+	case l.MaxDays < 1 || l.MaxDays > maxDays:
+		return fmt.Errorf("%w: links may live for 1 to %d days at most, not %d", ErrConfig, maxDays, l.MaxDays)
+	case l.DefaultDays < 1 || l.DefaultDays > l.MaxDays:
+		return fmt.Errorf("%w: the default life of a link has to be 1 to %d days", ErrConfig, l.MaxDays)
+	case l.Downloads < 1:
+		return fmt.Errorf("%w: the greatest download limit has to be above 0", ErrConfig)
+	}
+	return nil
+}
+
+func (l Limits) forUploads() upload.Limits {
+	return upload.Limits{
+		UploadBytes: l.SendBytes, DefaultDays: l.DefaultDays, Days: l.MaxDays, Downloads: l.Downloads, ReservedBytes: l.ReservedBytes,
+	}
+}
+
+// checkListen refuses plain HTTP where others could read along.
+func checkListen(address string) error {
+	host, _, err := net.SplitHostPort(address)
+	if err != nil {
+		return fmt.Errorf("%w: the address to listen on has to be HOST:PORT, not %q", ErrConfig, address)
+	}
+	if !loopback(host) {
+		return fmt.Errorf("%w: %q is not loopback, and plain HTTP is for loopback only; this version has no TLS of its own: "+
+			"listen on 127.0.0.1, put a proxy that speaks HTTPS in front of it, and name its address with --public-url", ErrConfig, address)
+	}
+	return nil
+}
+
+func checkPublic(text string) error {
+	if text == "" {
+		return nil
+	}
+	u, err := url.Parse(text)
+	if err != nil || u.Host == "" || u.User != nil || u.RawQuery != "" || u.Fragment != "" || strings.Trim(u.Path, "/") != "" {
+		return fmt.Errorf("%w: the public URL has to be https://HOST, without a path", ErrConfig)
+	}
+	if u.Scheme != "https" && !(u.Scheme == "http" && loopback(u.Hostname())) {
+		return fmt.Errorf("%w: the public URL has to begin with https://; http:// is for loopback only", ErrConfig)
+	}
+	return nil
+}
+
+// public tells whether people reach the service from other machines.
+func (c *Config) public() bool {
+	u, err := url.Parse(c.PublicURL)
+	return err == nil && c.PublicURL != "" && !loopback(u.Hostname())
+}
+
+func loopback(host string) bool {
+	if host == "localhost" {
+		return true
+	}
+	address, err := netip.ParseAddr(host)
+	return err == nil && address.IsLoopback()
+}

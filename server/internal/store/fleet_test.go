@@ -1,0 +1,57 @@
+package store
+
+import (
+	"bytes"
+	"context"
+	"database/sql"
+	"os"
+	"path/filepath"
+	"testing"
+	"time"
+
+	"holdfast/format/id"
+	"holdfast/server/internal/fleet"
+	"holdfast/server/internal/fleet/fleettest"
+)
+
+func TestFleetContract(t *testing.T) {
+	fleettest.Contract(t, func(t *testing.T) fleettest.Opened {
+		s := open(t)
+		return fleettest.Opened{Store: s, RaiseEpoch: s.RaiseEpoch, Order: func(ctx context.Context, upload id.Upload, nodes []id.Node, day int64) error {
+			return s.write(ctx, func(tx *sql.Tx) error { return enqueueDelete(ctx, tx, upload, nodes, day) })
+		}}
+	})
+}
+
+// The code of an invite can be used; a thief of the database must not find it.
+func TestNoInviteCodeInTheDatabase(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "holdfast.db")
+	s, err := Open(t.Context(), path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	code, _, err := fleet.Invite(t.Context(), s, time.Now(), 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	secret, err := id.Parse32(code[len(code)-43:])
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := s.Close(); err != nil {
+		t.Fatal(err)
+	}
+	files, err := filepath.Glob(path + "*")
+	if err != nil || len(files) == 0 {
+		t.Fatal(files, err)
+	}
+	for _, file := range files {
+		raw, err := os.ReadFile(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if bytes.Contains(raw, secret[:]) || bytes.Contains(raw, []byte(secret.String())) {
+			t.Errorf("%s holds the code", filepath.Base(file))
+		}
+	}
+}

@@ -1,0 +1,238 @@
+package storetest
+
+import (
+	"errors"
+	"slices"
+	"testing"
+
+	"holdfast/format/id"
+	"holdfast/server/internal/placement"
+	"holdfast/server/internal/servertest"
+	"holdfast/server/internal/upload"
+)
+
+// Uploads checks upload.Store.
+func Uploads(t *testing.T, open func(*testing.T) Store) {
+	each(t, open, map[string]func(*suite){
+		"an opened upload is read as it was":      openedIsRead,
+		"unknown uploads":                         unknownUploads,
+		"reservations are bounded":                reservationsBounded,
+		"chains are added":                        chainsAdded,
+		"budgets grow":                            budgetsGrow,
+		"pages are replaced and bounded":          pagesBounded,
+		"a commit is all or nothing":              commitAtomic,
+		"a committed upload":                      committedUpload,
+		"names, revisions and handles once":       usedOnce,
+		"abandoning":                              abandoning,
+		"overdue uploads":                         overdue,
+		"closed uploads are forgotten in batches": forgotten,
+	})
+}
+
+func openedIsRead(s *suite) {
+	u := s.opened(1000, now+5)
+	have, err := s.Upload(s.Context(), u.ID)
+	s.must(err)
+	if have.ID != u.ID || have.State != upload.Open || have.Secret != u.Secret || have.Budget != 1000 || have.Closes != now+5 {
+		s.Errorf("have %+v", have)
+	}
+	if len(have.Chains) != 1 || !slices.Equal(have.Chains[0], u.Chains[0]) {
+		s.Errorf("chains %v", have.Chains)
+	}
+}
+
+func unknownUploads(s *suite) {
+	ctx, none := s.Context(), id.New[id.Upload]()
+	_, err := s.Upload(ctx, none)
+	s.want(err, upload.ErrUnknown)
+	s.want(s.ExtendUpload(ctx, none, 1, plenty), upload.ErrUnknown)
+	s.want(s.AddChains(ctx, none, nil), upload.ErrUnknown)
+	s.want(s.StagePage(ctx, none, 0, nil, plenty), upload.ErrUnknown)
+	s.want(s.AbandonUpload(ctx, none, someDay), upload.ErrUnknown)
+	s.want(s.CommitUpload(ctx, none, func(upload.Upload, upload.Tx) error { return nil }), upload.ErrUnknown)
+}
+
+func reservationsBounded(s *suite) {
+	ctx := s.Context()
+	first := s.opened(600, now+5)
+	u := upload.Upload{ID: id.New[id.Upload](), State: upload.Open, Budget: 401, Closes: now}
+	s.want(s.OpenUpload(ctx, u, 1000, anyNumber), upload.ErrNoCapacity)
+	u.Budget = 400
+	s.want(s.OpenUpload(ctx, u, 1000, 1), upload.ErrNoCapacity)
+	s.must(s.OpenUpload(ctx, u, 1000, 2))
+	if sum, err := s.Reserved(ctx); err != nil || sum != 1000 {
+		s.Errorf("reserved %d, %v", sum, err)
+	}
+	s.must(s.AbandonUpload(ctx, first.ID, someDay))
+	if sum, err := s.Reserved(ctx); err != nil || sum != 400 {
+		s.Errorf("reserved after one closed: %d, %v", sum, err)
+	}
+}
+
+func chainsAdded(s *suite) {
+	ctx, ids := s.Context(), s.fleet.IDs()
+	u := s.opened(1000, now+5)
+	more := []placement.Chain{{ids[3], ids[0]}, {ids[1], ids[3]}}
+	s.must(s.AddChains(ctx, u.ID, more))
+	have, err := s.Upload(ctx, u.ID)
+	s.must(err)
+	if len(have.Chains) != 3 || !slices.Equal(have.Chains[1], more[0]) || !slices.Equal(have.Chains[2], more[1]) {
+		s.Errorf("chains %v", have.Chains)
+	}
+}
+
+func budgetsGrow(s *suite) {
+	ctx := s.Context()
+	u := s.opened(600, now+5)
+	s.want(s.ExtendUpload(ctx, u.ID, 1001, 1000), upload.ErrNoCapacity)
+	s.must(s.ExtendUpload(ctx, u.ID, 1000, 1000))
+	s.must(s.ExtendUpload(ctx, u.ID, 10, 1000))
+	have, err := s.Upload(ctx, u.ID)
+	s.must(err)
+	if have.Budget != 1000 {
+		s.Errorf("budget %d", have.Budget)
+	}
+}
+
+func pagesBounded(s *suite) {
+	ctx := s.Context()
+	u := s.opened(600, now+5)
+	s.must(s.StagePage(ctx, u.ID, 0, []byte("first"), 10))
+	s.must(s.StagePage(ctx, u.ID, 0, []byte("second"), 10))
+	s.must(s.StagePage(ctx, u.ID, 7, []byte("more"), 10))
+	s.want(s.StagePage(ctx, u.ID, 1, []byte("x"), 10), upload.ErrOverLimit)
+	s.must(s.StagePage(ctx, u.ID, 0, []byte("short"), 10))
+	s.must(s.StagePage(ctx, u.ID, 1, []byte("x"), 10))
+	s.must(s.CommitUpload(ctx, u.ID, func(_ upload.Upload, tx upload.Tx) error {
+		for n, want := range map[int]string{0: "short", 1: "x", 7: "more"} {
+			if body, err := tx.Page(ctx, n); err != nil || string(body) != want {
+				s.Errorf("page %d: %q, %v", n, body, err)
+			}
+		}
+		_, err := tx.Page(ctx, 2)
+		s.want(err, upload.ErrPageMissing)
+		return nil
+	}))
+}
+
+func commitAtomic(s *suite) {
+	ctx := s.Context()
+	u := s.opened(1<<30, now+5)
+	send := servertest.NewSend(s.T, u.ID, servertest.NewClock().Now(), nil, 5000)
+	stop := errors.New("stop")
+	s.want(s.CommitUpload(ctx, u.ID, func(_ upload.Upload, tx upload.Tx) error {
+		s.must(s.bring(tx, u, send))
+		return stop
+	}), stop)
+	have, err := s.Upload(ctx, u.ID)
+	s.must(err)
+	if have.State != upload.Open || len(have.Chains) != 1 {
+		s.Errorf("after a failed commit: %+v", have)
+	}
+	_, err = s.link(send.Link.Handle)
+	s.want(err, errNoLink)
+	// Nothing is in the way of the next try.
+	s.must(s.CommitUpload(ctx, u.ID, func(_ upload.Upload, tx upload.Tx) error { return s.bring(tx, u, send) }))
+	_, err = s.link(send.Link.Handle)
+	s.must(err)
+}
+
+func committedUpload(s *suite) {
+	ctx := s.Context()
+	u, _ := s.committed(0)
+	have, err := s.Upload(ctx, u.ID)
+	s.must(err)
+	if have.State != upload.Committed || string(have.Digest) != "digest" || string(have.Answer) != "answer" || have.Secret != u.Secret {
+		s.Errorf("have %+v", have)
+	}
+	s.want(s.StagePage(ctx, u.ID, 0, nil, plenty), upload.ErrClosed)
+	s.want(s.ExtendUpload(ctx, u.ID, 1<<31, plenty), upload.ErrClosed)
+	s.want(s.AddChains(ctx, u.ID, nil), upload.ErrClosed)
+	s.want(s.AbandonUpload(ctx, u.ID, someDay), upload.ErrClosed)
+	if sum, err := s.Reserved(ctx); err != nil || sum != 0 {
+		s.Errorf("reserved %d, %v", sum, err)
+	}
+}
+
+func usedOnce(s *suite) {
+	ctx := s.Context()
+	_, send := s.committed(0)
+	other := s.opened(1<<30, now+5)
+	s.want(s.CommitUpload(ctx, other.ID, func(_ upload.Upload, tx upload.Tx) error {
+		s.must(tx.AddBlob(ctx, send.Page.Blobs[0])) // a name is unique within an upload only
+		return tx.AddBlob(ctx, send.Page.Blobs[0])
+	}), upload.ErrRevision)
+	s.want(s.CommitUpload(ctx, other.ID, func(_ upload.Upload, tx upload.Tx) error {
+		for _, b := range send.Page.Blobs {
+			s.must(tx.AddBlob(ctx, b))
+		}
+		return tx.AddRevision(ctx, &send.Page.Revisions[0])
+	}), upload.ErrRevision)
+	again := servertest.NewSend(s.T, other.ID, servertest.NewClock().Now(), nil, 100)
+	again.Link.Handle = send.Link.Handle
+	s.want(s.CommitUpload(ctx, other.ID, func(_ upload.Upload, tx upload.Tx) error { return s.bring(tx, other, again) }), upload.ErrLinkExists)
+}
+
+func abandoning(s *suite) {
+	ctx := s.Context()
+	u := s.opened(1000, now+5)
+	s.must(s.StagePage(ctx, u.ID, 0, []byte("page"), plenty))
+	s.must(s.AbandonUpload(ctx, u.ID, someDay))
+	s.want(s.AbandonUpload(ctx, u.ID, someDay), upload.ErrClosed)
+	have, err := s.Upload(ctx, u.ID)
+	s.must(err)
+	if have.State != upload.Abandoned {
+		s.Errorf("have %+v", have)
+	}
+	s.must(s.CommitUpload(ctx, u.ID, func(u upload.Upload, tx upload.Tx) error {
+		if u.State != upload.Abandoned {
+			s.Error("a commit does not see that the upload was abandoned")
+		}
+		_, err := tx.Page(ctx, 0)
+		s.want(err, upload.ErrPageMissing)
+		return nil
+	}))
+}
+
+func overdue(s *suite) {
+	ctx := s.Context()
+	late, later := s.opened(1, now-10), s.opened(1, now)
+	s.opened(1, now+1)
+	gone := s.opened(1, now-20)
+	s.must(s.AbandonUpload(ctx, gone.ID, someDay))
+	have, err := s.OverdueUploads(ctx, now, 10)
+	s.must(err)
+	if !slices.Equal(have, []id.Upload{late.ID, later.ID}) {
+		s.Errorf("have %v", have)
+	}
+	have, err = s.OverdueUploads(ctx, now, 1)
+	s.must(err)
+	if !slices.Equal(have, []id.Upload{late.ID}) {
+		s.Errorf("limited: %v", have)
+	}
+}
+
+func forgotten(s *suite) {
+	ctx := s.Context()
+	kept, _ := s.committed(0)
+	gone := s.opened(1, now)
+	s.must(s.AbandonUpload(ctx, gone.ID, someDay))
+	open := s.opened(1, now)
+	if n, err := s.ForgetUploads(ctx, someDay, 10); err != nil || n != 0 {
+		s.Fatalf("on the same day: %d, %v", n, err)
+	}
+	for range 2 {
+		if n, err := s.ForgetUploads(ctx, someDay+1, 1); err != nil || n != 1 {
+			s.Fatalf("one at a time: %d, %v", n, err)
+		}
+	}
+	if n, err := s.ForgetUploads(ctx, someDay+1, 1); err != nil || n != 0 {
+		s.Fatalf("when nothing is left: %d, %v", n, err)
+	}
+	for _, u := range []id.Upload{kept.ID, gone.ID} {
+		_, err := s.Upload(ctx, u)
+		s.want(err, upload.ErrUnknown)
+	}
+	_, err := s.Upload(ctx, open.ID)
+	s.must(err)
+}

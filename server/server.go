@@ -1,0 +1,188 @@
+package server
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log"
+	"net"
+	"net/http"
+	"os"
+	"path/filepath"
+	"sync"
+	"time"
+
+	"holdfast/server/internal/fleet"
+	"holdfast/server/internal/httpapi"
+	"holdfast/server/internal/keys"
+	"holdfast/server/internal/lock"
+	"holdfast/server/internal/loop"
+	"holdfast/server/internal/share"
+	"holdfast/server/internal/store"
+	"holdfast/server/internal/upload"
+)
+
+const (
+	databaseFile = "holdfast.db"
+	lockFile     = "server.lock"
+	// openTimeout bounds opening the database, migrations included.
+	openTimeout = 5 * time.Minute
+	// headerTimeout, headerBytes: requests carry no cookies and no long headers.
+	headerTimeout = 10 * time.Second
+	headerBytes   = 32 << 10
+	idleTimeout   = 2 * time.Minute
+	// bodyTimeout bounds a whole request where its endpoint says nothing shorter:
+	// that is, pages and their assets.
+	bodyTimeout = 5 * time.Minute
+	// stopTimeout is how long requests may go on once the server was told to stop.
+	stopTimeout = 10 * time.Second
+)
+
+// Server is the control plane. Make one with New, and Close it if it never ran.
+type Server struct {
+	cfg     Config
+	lock    *lock.Lock
+	store   *store.Store
+	fleet   *fleet.Fleet
+	sweep   *loop.Loop
+	handler http.Handler
+	close   func() error
+}
+
+// New opens the data directory, which it makes if need be, and wires everything.
+func New(cfg Config) (*Server, error) {
+	if err := cfg.complete(); err != nil {
+		return nil, err
+	}
+	s := &Server{cfg: cfg}
+	if err := s.open(); err != nil {
+		return nil, errors.Join(err, s.closeAll())
+	}
+	s.close = sync.OnceValue(s.closeAll)
+	return s, nil
+}
+
+func (s *Server) open() (err error) {
+	if err := os.MkdirAll(s.cfg.DataDir, 0o700); err != nil {
+		return fmt.Errorf("data directory: %w", err)
+	}
+	if s.lock, err = lock.Try(filepath.Join(s.cfg.DataDir, lockFile)); err != nil {
+		return fmt.Errorf("data directory %s: %w", s.cfg.DataDir, err)
+	}
+	signing, err := keys.Load(s.cfg.DataDir)
+	if err != nil {
+		return err
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), openTimeout)
+	defer cancel()
+	if s.store, err = store.Open(ctx, filepath.Join(s.cfg.DataDir, databaseFile)); err != nil {
+		return err
+	}
+	if s.fleet, err = newFleet(s.store, signing, &s.cfg); err != nil {
+		return err
+	}
+	uploads := upload.New(s.store, uploadFleet{s.fleet}, signing.Ticket, s.cfg.Limits.forUploads(), s.cfg.Now)
+	links := share.New(s.store, shareFleet{s.fleet}, signing.Ticket, s.cfg.Now)
+	s.sweep = s.newSweep(uploads, links)
+	mux := http.NewServeMux()
+	mux.Handle("/api/", httpapi.New(httpapi.Config{
+		Uploads: uploads, Links: links, Fleet: s.fleet, Software: s.cfg.Software, Log: s.cfg.Log,
+	}))
+	if err := s.addPages(mux); err != nil {
+		return err
+	}
+	s.handler = mux
+	return nil
+}
+
+func (s *Server) newSweep(uploads *upload.Service, links *share.Service) *loop.Loop {
+	return loop.New("sweep", s.store, s.cfg.Now, s.cfg.Log,
+		loop.Step{Name: "expire links", Run: links.ExpireLinks},
+		loop.Step{Name: "finish used-up links", Run: links.FinishLinks},
+		loop.Step{Name: "abandon overdue uploads", Run: uploads.AbandonOverdue},
+		loop.Step{Name: "drop sessions", Run: links.DropSessions},
+		loop.Step{Name: "drop tries", Run: links.DropTries},
+		loop.Step{Name: "forget closed uploads", Run: uploads.Forget},
+		loop.Step{Name: "empty the write-ahead log", Run: func(ctx context.Context, _ int) (int, error) { return 0, s.store.Scrub(ctx) }},
+	)
+}
+
+// Handler answers everything: pages and endpoints.
+func (s *Server) Handler() http.Handler { return s.handler }
+
+// Step does one round of the background work, for tests and for Run.
+func (s *Server) Step(ctx context.Context) error {
+	return errors.Join(s.sweep.Step(ctx), s.fleet.Step(ctx))
+}
+
+// Run serves until ctx ends, then lets requests finish and closes the server.
+func (s *Server) Run(ctx context.Context) (err error) {
+	defer func() { err = errors.Join(err, s.Close()) }()
+	listener, err := net.Listen("tcp", s.cfg.Listen)
+	if err != nil {
+		return fmt.Errorf("listen: %w", err)
+	}
+	server := &http.Server{
+		Handler: s.handler, ReadHeaderTimeout: headerTimeout, ReadTimeout: bodyTimeout, WriteTimeout: bodyTimeout,
+		IdleTimeout: idleTimeout, MaxHeaderBytes: headerBytes,
+		ErrorLog: log.New(io.Discard, "", 0), // its lines name the callers' addresses
+	}
+	ctx, stop := context.WithCancel(ctx)
+	var work sync.WaitGroup
+	defer work.Wait()
+	defer stop()
+	work.Go(func() { s.sweep.Run(ctx, s.cfg.SweepEvery) })
+	work.Go(func() { s.watchFleet(ctx) })
+
+	served := make(chan error, 1)
+	go func() { served <- server.Serve(listener) }()
+	s.cfg.Ready("http://" + listener.Addr().String())
+	select {
+	case err := <-served:
+		return fmt.Errorf("serve: %w", err)
+	case <-ctx.Done():
+	}
+	grace, cancel := context.WithTimeout(context.WithoutCancel(ctx), stopTimeout)
+	defer cancel()
+	if err := server.Shutdown(grace); err != nil {
+		return errors.Join(fmt.Errorf("some requests did not finish in time: %w", err), server.Close())
+	}
+	return nil
+}
+
+// watchFleet stores what heartbeats told, now and then and at the end.
+func (s *Server) watchFleet(ctx context.Context) {
+	tick := time.NewTicker(fleet.StepEvery)
+	defer tick.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return // Close stores the rest, when no request comes any more
+		case <-tick.C:
+		}
+		if err := s.fleet.Step(ctx); err != nil && ctx.Err() == nil {
+			s.cfg.Log.Error("fleet state not stored; it is tried again", "error", err)
+		}
+	}
+}
+
+// Close stores what is only in memory and closes the data directory. Run does so
+// itself; closing twice does nothing.
+func (s *Server) Close() error { return s.close() }
+
+func (s *Server) closeAll() error {
+	var failed []error
+	if s.fleet != nil {
+		ctx, cancel := context.WithTimeout(context.Background(), stopTimeout)
+		failed = append(failed, s.fleet.Step(ctx))
+		cancel()
+	}
+	if s.store != nil {
+		failed = append(failed, s.store.Close())
+	}
+	if s.lock != nil {
+		failed = append(failed, s.lock.Release())
+	}
+	return errors.Join(failed...)
+}

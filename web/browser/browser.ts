@@ -1,0 +1,67 @@
+// One way to drive a real browser, whichever it is. Nothing here records network
+// traffic: recorders keep request bodies, which slows uploads and bloats memory.
+
+export interface Finished {
+  readonly name: string;
+  readonly state: 'completed' | 'canceled';
+  readonly file: string;
+}
+
+export interface Page {
+  /** What the page wrote to its console, and its uncaught errors. */
+  readonly log: string[];
+  goto(url: string): Promise<void>;
+  /** Evaluates an expression in the page, awaits it, and returns its JSON value. */
+  eval<T>(expression: string): Promise<T>;
+  /** Sets local files on an <input type="file">. */
+  setFiles(selector: string, files: readonly string[]): Promise<void>;
+  screenshot(): Promise<Buffer>;
+  viewport(width: number, height: number): Promise<void>;
+  close(): Promise<void>;
+}
+
+export interface Browser {
+  readonly kind: 'chromium' | 'firefox';
+  readonly pid: number;
+  readonly downloads: string;
+  newPage(url?: string): Promise<Page>;
+  waitDownload(name: string, timeoutMs?: number): Promise<Finished>;
+  close(): Promise<void>;
+}
+
+export interface LaunchOptions {
+  readonly dark?: boolean;
+  /** Chromium only: trust this CA, say. */
+  readonly args?: readonly string[];
+}
+
+export const pause = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms));
+
+/** Waits until an expression in the page is true. */
+export async function until(page: Page, expression: string, timeoutMs = 30_000): Promise<void> {
+  const end = Date.now() + timeoutMs;
+  for (;;) {
+    if (await page.eval<boolean>(`Boolean(${expression})`)) return;
+    if (Date.now() > end) {
+      const text = await page.eval<string>('document.body.innerText');
+      throw new Error(`not within ${timeoutMs} ms: ${expression}\n${text}\n${page.log.join('\n')}`);
+    }
+    await pause(50);
+  }
+}
+
+/** Clicks the button whose text begins with the words. */
+export async function press(page: Page, words: string): Promise<void> {
+  const find = `[...document.querySelectorAll('button, summary')].find((b) => !b.disabled && b.innerText.trim().startsWith(${JSON.stringify(words)}))`;
+  await until(page, find);
+  await page.eval(`${find}.click()`);
+}
+
+/** Types into a field as an input event, the way frameworks notice. */
+export async function fill(page: Page, selector: string, text: string): Promise<void> {
+  const field = `document.querySelector(${JSON.stringify(selector)})`;
+  await until(page, field);
+  await page.eval(
+    `(() => { const f = ${field}; f.value = ${JSON.stringify(text)}; f.dispatchEvent(new Event('input', { bubbles: true })); f.dispatchEvent(new Event('change', { bubbles: true })); })()`,
+  );
+}
