@@ -28,6 +28,7 @@ func TestParse(t *testing.T) {
 		{"space around", " \t\nhttps://files.example/s/" + handle + key + "\r\n", "https://files.example"},
 		{"slash at the end", "https://files.example/s/" + handle + "/" + key, "https://files.example"},
 		{"query of a messenger", "https://files.example/s/" + handle + "?utm_source=x" + key, "https://files.example"},
+		{"as long as is looked at", "https://files.example/s/" + handle + "?" + strings.Repeat("q", maxURL-len("https://files.example/s/?#")-22-51) + key, "https://files.example"},
 		{"loopback name", "http://localhost:8080/s/" + handle + key, "http://localhost:8080"},
 		{"loopback name in capitals", "http://LocalHost/s/" + handle + key, "http://localhost"},
 		{"loopback address", "http://127.0.0.1:8080/s/" + handle + key, "http://127.0.0.1:8080"},
@@ -63,7 +64,7 @@ func TestParse(t *testing.T) {
 		{"deeper path", "https://files.example/a/s/" + handle + key, ErrURL},
 		{"escaped path", "https://files.example/%73/" + handle + key, ErrURL},
 		{"control character", "https://files.example/s/\x01" + handle + key, ErrURL},
-		{"very long", "https://files.example/s/" + handle + key + strings.Repeat("A", 3000), ErrURL},
+		{"longer than is looked at", "https://files.example/s/" + handle + "?" + strings.Repeat("q", maxURL-len("https://files.example/s/?#")-22-50) + key, ErrURL},
 		{"cut in the handle", "https://files.example/s/EBESExQV", ErrCut},
 		{"no handle", "https://files.example/s/" + key, ErrCut},
 		{"handle with a slash inside", "https://files.example/s/" + handle + "/x" + key, ErrCut},
@@ -86,6 +87,18 @@ func TestParse(t *testing.T) {
 				t.Fatalf("the error quotes the key: %v", err)
 			}
 		})
+	}
+}
+
+// TestUnknownNamesWhatIsUnknown also shows that no byte of the secret is named.
+func TestUnknownNamesWhatIsUnknown(t *testing.T) {
+	for _, c := range []struct {
+		version, flags byte
+		want           string
+	}{{7, 0, "version 7"}, {1, 6, "flags 0x06"}} {
+		if _, err := ParseFragment(one.Handle, fragment(one.Handle, c.version, c.flags, one.Secret[:])); err == nil || !strings.Contains(err.Error(), c.want) {
+			t.Errorf("%v, want %s", err, c.want)
+		}
 	}
 }
 

@@ -67,6 +67,29 @@ func TestSealRecordRefuses(t *testing.T) {
 	}
 }
 
+func TestRecordSize(t *testing.T) {
+	d := file("a", 1<<20)
+	seal := func() ([]byte, error) { return SealRecord(one.Secret, one.Handle, ForFile(d)) }
+	for {
+		d.Versions = append(d.Versions, descriptor.Version{Content: *content(1 << 20)})
+		sealed, err := seal()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if missing := MaxRecord - len(sealed); missing < 250 { // a longer name fills it up: its head grows by 1 byte
+			d.Path = strings.Repeat("a", missing)
+			break
+		}
+	}
+	if sealed, err := seal(); err != nil || len(sealed) != MaxRecord {
+		t.Fatalf("%d bytes, %v", len(sealed), err)
+	}
+	d.Path += "a"
+	if sealed, err := seal(); sealed != nil || !errors.Is(err, ErrTarget) {
+		t.Fatalf("%d bytes, %v", len(sealed), err)
+	}
+}
+
 func TestForBundle(t *testing.T) {
 	b := bundle(t, file("a", 5), file("d/b", 300000), descriptor.Descriptor{Path: "d", Kind: descriptor.Folder})
 	r, err := ForBundle(*content(900), b)

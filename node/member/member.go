@@ -121,6 +121,14 @@ func (m *Member) Join(ctx context.Context) error {
 		req.Invite = m.opt.Invite
 	}
 	res, err := api.JoinNode.Call(ctx, m.server, api.Args{}, req)
+	if errors.Is(err, api.InviteInvalid) && req.Invite != "" {
+		// Perhaps it was used by this very node, and the answer got lost: then the
+		// server knows it already.
+		again := api.JoinRequest{Declaration: declaration}
+		if second, secondErr := api.JoinNode.Call(ctx, m.server, api.Args{}, again); secondErr == nil {
+			res, err = second, nil
+		}
+	}
 	if err != nil {
 		return joinError(err)
 	}

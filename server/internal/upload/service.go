@@ -211,7 +211,7 @@ func (s *Service) fresh(ctx context.Context, u Upload, n int) ([]placement.Chain
 		for _, node := range chain {
 			nodes[node] = true
 		}
-		if len(nodes) > maxNodes {
+		if len(nodes) > maxNodes || len(u.Chains)+len(added) == maxChains {
 			break
 		}
 		if !known(chain) {

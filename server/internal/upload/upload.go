@@ -83,9 +83,11 @@ const (
 	firstBudget = 64 << 20
 	// maxOpen bounds uploads open at once: each takes a kilobyte here, however little it reserves.
 	maxOpen = 100_000
-	// wantedChains is how many chains a ticket should have, and maxNodes how many
-	// nodes all tickets of an upload may name: each gets an order when it ends.
+	// wantedChains is how many chains a ticket should have. maxChains and maxNodes
+	// are how many all tickets of an upload may name, of which each node gets an
+	// order when it ends.
 	wantedChains = 4
+	maxChains    = 64
 	maxNodes     = 64
 	// keepClosed is how many days the answer of a commit is kept for retries.
 	keepClosed = 2

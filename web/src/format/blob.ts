@@ -1,4 +1,3 @@
-import hashWasm from 'hash-wasm/dist/blake3.umd.min.js';
 import { type Bytes, concat, equal } from './bytes.ts';
 import { FormatError } from './errors.ts';
 import { NAME_SIZE, type Name } from './id.ts';
@@ -20,11 +19,21 @@ export interface Blake3 {
 
 let loading: Promise<Blake3> | undefined;
 
-/** Compiles BLAKE3, once in each thread. The page's policy must allow WebAssembly ('wasm-unsafe-eval'). */
+async function load(): Promise<Blake3> {
+  const { default: hashWasm } = await import('hash-wasm/dist/blake3.umd.min.js');
+  const hasher = await hashWasm.createBLAKE3();
+  return { hash: (data) => new Uint8Array(hasher.init().update(data).digest('binary')) };
+}
+
+/**
+ * Fetches and compiles BLAKE3, once in each thread and not before it is wanted. The page's policy must allow
+ * WebAssembly ('wasm-unsafe-eval'). A fetch that failed is tried again at the next call.
+ */
 export function loadBlake3(): Promise<Blake3> {
-  loading ??= hashWasm.createBLAKE3().then((hasher) => ({
-    hash: (data) => new Uint8Array(hasher.init().update(data).digest('binary')),
-  }));
+  loading ??= load().catch((cause: unknown) => {
+    loading = undefined;
+    throw cause;
+  });
   return loading;
 }
 

@@ -32,6 +32,7 @@ export function encode<T>(shape: Shape<T>, value: T, max: number): Bytes {
 }
 
 /** A shape with a condition more: `check` says what is wrong with a value, or nothing. */
+/* @__NO_SIDE_EFFECTS__ */
 export function refine<T>(shape: Shape<T>, check: (value: T) => string | undefined): Shape<T> {
   function checked(value: T): T {
     const wrong = check(value);
@@ -42,6 +43,7 @@ export function refine<T>(shape: Shape<T>, check: (value: T) => string | undefin
 }
 
 /** An integer from min to max. */
+/* @__NO_SIDE_EFFECTS__ */
 export function integer(min: number, max: number): Shape<number> {
   return refine<number>({ read: (from) => from.int(), write: (to, value) => to.int(value) }, (value) =>
     Number.isSafeInteger(value) && value >= min && value <= max ? undefined : `${value} is not from ${min} to ${max}`,
@@ -52,6 +54,7 @@ export const uint = integer(0, Number.MAX_SAFE_INTEGER);
 export const int = integer(-Number.MAX_SAFE_INTEGER, Number.MAX_SAFE_INTEGER);
 
 /** A byte string of min to max bytes. */
+/* @__NO_SIDE_EFFECTS__ */
 export function bytes(min: number, max: number): Shape<Bytes> {
   return refine<Bytes>({ read: (from) => from.bytes(), write: (to, value) => to.bytes(value) }, ({ length }) =>
     length >= min && length <= max ? undefined : `${length} bytes where ${min} to ${max} are wanted`,
@@ -59,6 +62,7 @@ export function bytes(min: number, max: number): Shape<Bytes> {
 }
 
 /** An id of kind K. */
+/* @__NO_SIDE_EFFECTS__ */
 export function b16<K extends string>(): Shape<Id<K>> {
   return bytes(ID_SIZE, ID_SIZE);
 }
@@ -67,6 +71,7 @@ export const b32: Shape<Bytes> = bytes(NAME_SIZE, NAME_SIZE);
 export const name: Shape<Name> = b32;
 
 /** A text of min to max bytes of UTF-8. */
+/* @__NO_SIDE_EFFECTS__ */
 export function text(min: number, max: number): Shape<string> {
   function checked(value: string, size: number): string {
     if (size < min || size > max) refuse(`a text of ${size} bytes where ${min} to ${max} are wanted`);
@@ -88,6 +93,7 @@ export function text(min: number, max: number): Shape<string> {
 export const yes: Shape<true> = { read: (from) => from.yes(), write: (to) => to.yes() };
 
 /** An array of min to max items. */
+/* @__NO_SIDE_EFFECTS__ */
 export function array<T>(item: Shape<T>, min: number, max: number): Shape<T[]> {
   return {
     read: (from) => from.items(min, max, () => item.read(from)),
@@ -107,10 +113,12 @@ interface Field<T, Optional extends boolean> {
   readonly optional: Optional;
 }
 
+/* @__NO_SIDE_EFFECTS__ */
 export function required<T>(key: number, shape: Shape<T>): Field<T, false> {
   return { key, shape, optional: false };
 }
 
+/* @__NO_SIDE_EFFECTS__ */
 export function optional<T>(key: number, shape: Shape<T>): Field<T, true> {
   return { key, shape, optional: true };
 }
@@ -124,6 +132,7 @@ type Fielded<F extends Fields> = { [P in Required<F>]: Value<F[P]> } & {
 type Flat<T> = { [P in keyof T]: T[P] };
 
 /** A map with named keys: unknown keys below 64 are refused, others ignored; a value undefined is left out. */
+/* @__NO_SIDE_EFFECTS__ */
 export function map<F extends Fields>(fields: F): Shape<Flat<Fielded<F>>> {
   const inOrder = Object.entries(fields)
     .map(([property, field]) => ({ property, ...field }))
@@ -161,6 +170,7 @@ export function map<F extends Fields>(fields: F): Shape<Flat<Fielded<F>>> {
 type Shapes<T extends readonly unknown[]> = { readonly [I in keyof T]: Shape<T[I]> };
 
 /** An array of one item for each shape. */
+/* @__NO_SIDE_EFFECTS__ */
 export function tuple<T extends readonly unknown[]>(...shapes: Shapes<T>): Shape<T> {
   return {
     read(from) {
