@@ -174,7 +174,10 @@ func (e Endpoint[Req, Res]) serve(w http.ResponseWriter, r *http.Request, h func
 			return none, err
 		}
 	}
-	secret, _ := strings.CutPrefix(r.Header.Get("Authorization"), "Bearer ")
+	secret, ok := strings.CutPrefix(r.Header.Get("Authorization"), "Bearer ")
+	if !ok {
+		secret = "" // of another scheme
+	}
 	if e.Auth != AuthNone && secret == "" {
 		return none, NewProblem(Unauthorized, "This call wants its secret in the Authorization header.")
 	}

@@ -1,6 +1,8 @@
 package api
 
 import (
+	"encoding/json"
+	"fmt"
 	"time"
 
 	"holdfast/format/id"
@@ -167,7 +169,7 @@ type BlobEntry struct {
 type RevisionEntry struct {
 	RevisionHead
 	// Extents: [number of the blob, offset, length].
-	Extents [][3]int64 `json:"extents"`
+	Extents []Extent `json:"extents"`
 }
 
 // RevisionHead is what the server keeps of a revision besides its places.
@@ -181,6 +183,23 @@ type RevisionHead struct {
 	Prefix string `json:"prefix"`
 	// Length of the stream in bytes.
 	Length int64 `json:"length"`
+}
+
+// Extent is a part of a blob: the blob's number, offset, length. JSON has an
+// array of exactly three numbers.
+type Extent [3]int64
+
+// UnmarshalJSON refuses what encoding/json would fill up or cut.
+func (e *Extent) UnmarshalJSON(raw []byte) error {
+	var numbers []int64
+	if err := json.Unmarshal(raw, &numbers); err != nil {
+		return err
+	}
+	if len(numbers) != len(e) {
+		return fmt.Errorf("an extent has %d numbers, not %d", len(e), len(numbers))
+	}
+	*e = Extent(numbers)
+	return nil
 }
 
 // CommitRequest closes an upload. Pages is the number of staged pages; Page, the
@@ -261,7 +280,7 @@ type PlacedRevision struct {
 	RevisionHead
 	// Extents: [index into Places.Blobs, offset, length]; ExtentCount is how many
 	// the revision has in all, the rest comes from GetExtents.
-	Extents     [][3]int64 `json:"extents"`
+	Extents     []Extent `json:"extents"`
 	ExtentCount int        `json:"extentCount"`
 }
 
@@ -278,7 +297,7 @@ type ExtentsRequest struct {
 // ExtentsPage answers it: [index into Places.Blobs, offset, length].
 type ExtentsPage struct {
 	Places
-	Extents     [][3]int64 `json:"extents"`
+	Extents     []Extent `json:"extents"`
 	ExtentCount int        `json:"extentCount"`
 }
 

@@ -36,6 +36,8 @@ type fleet struct {
 	data map[string]string
 	// wrap puts words before a node's command, "strace …" say.
 	wrap map[string][]string
+	// inside puts words before the server's command.
+	inside []string
 }
 
 func newFleet(t *testing.T) *fleet {
@@ -60,8 +62,8 @@ func (f *fleet) startServer() {
 	if f.ports["server"] == 0 {
 		f.ports["server"] = freePort(f.t)
 	}
-	f.server = start(f.t, "server", programs.holdfast, "server", "--data", filepath.Join(f.dir, "server"),
-		"--listen", fmt.Sprintf("127.0.0.1:%d", f.ports["server"]), "--node-timeout", nodeTimeout, "--sweep-every", sweepEvery)
+	f.server = start(f.t, "server", append(append([]string{}, f.inside...), programs.holdfast, "server", "--data", filepath.Join(f.dir, "server"),
+		"--listen", fmt.Sprintf("127.0.0.1:%d", f.ports["server"]), "--node-timeout", nodeTimeout, "--sweep-every", sweepEvery)...)
 }
 
 func (f *fleet) nodeData(j string) string {
@@ -217,4 +219,13 @@ func (f *fleet) blobFiles(j string) (n int, size int64) {
 		f.t.Fatal(err)
 	}
 	return n, size
+}
+
+// expectFile compares a file with what it must hold.
+func (f *fleet) expectFile(path string, want []byte) {
+	f.t.Helper()
+	got, err := os.ReadFile(path)
+	if err != nil || !bytes.Equal(got, want) {
+		f.t.Fatalf("%s: %d bytes instead of %d, or other ones: %v", path, len(got), len(want), err)
+	}
 }

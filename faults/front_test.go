@@ -54,6 +54,47 @@ type fronts struct {
 	at     moment
 	strike func(node string)
 	struck string
+
+	reads     int64
+	readMark  int64
+	onReading func()
+}
+
+// armReads calls strike once when so many bytes of blobs were read.
+func (f *fronts) armReads(mark int64, strike func()) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.reads, f.readMark, f.onReading = 0, mark, strike
+}
+
+func (f *fronts) readBytes() int64 {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.reads
+}
+
+func (f *fronts) countRead(n int) {
+	f.mu.Lock()
+	before := f.reads
+	f.reads += int64(n)
+	hit := f.onReading != nil && before < f.readMark && f.readMark <= f.reads
+	strike := f.onReading
+	f.mu.Unlock()
+	if hit {
+		strike()
+	}
+}
+
+// watchedRead counts what a node sends to readers.
+type watchedRead struct {
+	io.ReadCloser
+	fronts *fronts
+}
+
+func (r *watchedRead) Read(p []byte) (int, error) {
+	n, err := r.ReadCloser.Read(p)
+	r.fronts.countRead(n)
+	return n, err
 }
 
 // arm resets the counts and sets what happens once, when the moment comes.
@@ -168,6 +209,9 @@ func (b *watchedBody) Read(p []byte) (int, error) {
 
 func (f *fronts) watchAnswer(node string, res *http.Response) error {
 	r := res.Request
+	if r.Method == http.MethodGet {
+		res.Body = &watchedRead{ReadCloser: res.Body, fronts: f}
+	}
 	if r.Method != http.MethodPost || r.URL.Path != "/blobs" {
 		return nil
 	}

@@ -9,6 +9,7 @@ import (
 
 	"holdfast/node/durable"
 	"holdfast/node/identity"
+	"holdfast/node/order"
 	"holdfast/node/store"
 )
 
@@ -99,4 +100,13 @@ func openKey(dir string) (*identity.Identity, error) {
 		return nil, errors.Join(ErrKeyLost, err)
 	}
 	return identity.Create(path)
+}
+
+// Release is the owner's word that deletions which a node holds back are meant.
+// The node may be running.
+func Release(data string) error {
+	if have, err := os.ReadFile(filepath.Join(data, fileLayout)); err != nil || string(have) != layout {
+		return fmt.Errorf("node: %s is not the data directory of a node", data)
+	}
+	return order.Release(data)
 }

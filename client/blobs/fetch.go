@@ -98,7 +98,7 @@ func (f *Fetcher) Fetch(ctx context.Context, at Locator, offset, length int64, b
 		if cause := context.Cause(ctx); cause != nil {
 			return nil, cause
 		}
-		if errors.Is(err, ErrDamaged) || time.Since(begun) > f.Patience {
+		if r.settled() || time.Since(begun) > f.Patience {
 			return nil, err
 		}
 		if err := pause(ctx, min(500*time.Millisecond<<min(round, 4), longestWait)); err != nil {
@@ -219,14 +219,25 @@ func (r *race) note(ctx context.Context, a *attempt) {
 	r.f.fault(Fault{a.node, r.place.Name, a.err})
 }
 
+// settled tells whether asking again would bring the same: every node answered,
+// and none has the bytes.
+func (r *race) settled() bool {
+	for _, a := range r.tries {
+		if !lies(a.err) && !errors.Is(a.err, api.BlobUnknown) {
+			return false
+		}
+	}
+	return true
+}
+
 // failed sums up why no copy could be read.
 func (r *race) failed() error {
 	var causes []string
-	damaged := len(r.tries) > 0
+	damaged := false
 	var first error
 	for _, a := range r.tries {
 		causes = append(causes, fmt.Sprintf("%s: %v", a.node.Label(), a.err))
-		damaged = damaged && lies(a.err)
+		damaged = damaged || lies(a.err)
 		if first == nil || errors.Is(first, api.ErrUnreachable) {
 			first = a.err
 		}
@@ -235,7 +246,7 @@ func (r *race) failed() error {
 		return fmt.Errorf("%w (blob %s: no storage node has it any more)", ErrNoCopy, r.place.Name)
 	}
 	sum := strings.Join(causes, "; ")
-	if damaged {
+	if damaged && r.settled() {
 		return fmt.Errorf("%w (blob %s: %s)", ErrDamaged, r.place.Name, sum)
 	}
 	return &unread{sum: fmt.Sprintf("%v (blob %s: %s)", ErrNoCopy, r.place.Name, sum), cause: first}

@@ -74,13 +74,13 @@ func read(r io.Reader) (*State, int64, error) {
 		}
 		whole += int64(len(line))
 		if s != nil {
-			s.apply(rec)
+			s.Apply(rec)
 			continue
 		}
 		if rec.Head.Version != Version {
 			return nil, 0, nil
 		}
-		s = newState(*rec.Head)
+		s = NewState(*rec.Head)
 	}
 }
 

@@ -94,10 +94,11 @@ type State struct {
 	Abandoned int64
 }
 
-func newState(head Head) *State { return &State{Head: head, Files: map[int]File{}} }
+// NewState is the state of a log that has only its head.
+func NewState(head Head) *State { return &State{Head: head, Files: map[int]File{}} }
 
-// apply adds a record after the head.
-func (s *State) apply(r Record) {
+// Apply adds a record after the head.
+func (s *State) Apply(r Record) {
 	switch {
 	case r.File != nil:
 		if _, redrawn := s.Files[r.File.Number]; redrawn {
@@ -127,6 +128,38 @@ func (s *State) drop(file int) {
 func (b Blob) has(file int) bool {
 	for _, p := range b.Parts {
 		if p.File == file {
+			return true
+		}
+	}
+	return false
+}
+
+// Together returns the numbers and all that were sealed into one blob with one
+// of them: what has to be drawn anew when these are, since their common blob
+// will not come out as it was.
+func (s *State) Together(numbers map[int]bool) map[int]bool {
+	all := map[int]bool{}
+	for n := range numbers {
+		all[n] = true
+	}
+	for grown := true; grown; {
+		grown = false
+		for _, b := range s.Blobs {
+			if !b.any(all) {
+				continue
+			}
+			for _, p := range b.Parts {
+				grown = grown || !all[p.File]
+				all[p.File] = true
+			}
+		}
+	}
+	return all
+}
+
+func (b Blob) any(files map[int]bool) bool {
+	for _, p := range b.Parts {
+		if files[p.File] {
 			return true
 		}
 	}

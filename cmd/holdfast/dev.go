@@ -10,6 +10,7 @@ import (
 	"net"
 	"os"
 	"os/exec"
+	"os/signal"
 	"path/filepath"
 	"strings"
 	"syscall"
@@ -37,6 +38,8 @@ const (
 
 // Run starts the processes and stays until ctx ends.
 func (c *devCmd) Run(ctx context.Context) error {
+	ctx, stop := signal.NotifyContext(ctx, os.Interrupt, syscall.SIGTERM)
+	defer stop()
 	if err := os.MkdirAll(c.Data, 0o700); err != nil {
 		return fmt.Errorf("dev: %w", err)
 	}

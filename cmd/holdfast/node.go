@@ -15,7 +15,6 @@ import (
 	"time"
 
 	"holdfast/node"
-	"holdfast/node/order"
 )
 
 // nodeCmd is for those who lend storage.
@@ -137,7 +136,7 @@ type nodeReleaseCmd struct {
 
 // Run leaves the word in the data directory; a running node finds it there.
 func (c *nodeReleaseCmd) Run() error {
-	if err := order.Release(c.Data); err != nil {
+	if err := node.Release(c.Data); err != nil {
 		return err
 	}
 	fmt.Fprintln(os.Stderr, "For a day from the next order on, the node deletes whatever it is ordered to. What it deletes stays in its trash for the days set.")

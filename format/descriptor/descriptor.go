@@ -19,8 +19,9 @@ import (
 
 // Limits of docs/format.md §9.
 const (
-	// MaxDescriptor is the greatest size of one encoded descriptor: 1,025
-	// contents, times, and the longest path fit in it.
+	// MaxDescriptor is the greatest size of one encoded descriptor. 1,026
+	// contents with times and the longest path and media type come to 165 KB,
+	// the rest is room for keys of newer versions.
 	MaxDescriptor = 256 << 10
 	// MaxPath and MaxName bound a path and each of its components, in bytes.
 	MaxPath = 4096
@@ -78,11 +79,7 @@ func (d Descriptor) Encode() ([]byte, error) {
 	if err := d.Check(); err != nil {
 		return nil, err
 	}
-	b := wire.Marshal(d)
-	if len(b) > MaxDescriptor {
-		return nil, fmt.Errorf("%w: %d bytes encoded, at most %d allowed", ErrDescriptor, len(b), MaxDescriptor)
-	}
-	return b, nil
+	return wire.Marshal(d), nil
 }
 
 // Decode returns the descriptor that b encodes, checked.

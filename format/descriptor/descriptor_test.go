@@ -173,18 +173,19 @@ func TestBundleEncodeRefuses(t *testing.T) {
 		name string
 		b    Bundle
 		want error
+		says string
 	}{
-		{"no entries", Bundle{}, ErrBundle},
-		{"too many entries", Bundle{Entries: make([]Descriptor, MaxEntries+1)}, ErrBundle},
-		{"not sorted", Bundle{Entries: []Descriptor{file("b"), file("a")}}, ErrBundle},
-		{"one path twice", Bundle{Entries: []Descriptor{file("a"), folder("a")}}, ErrBundle},
-		{"file below a file", Bundle{Entries: []Descriptor{file("a"), file("a!"), file("a/b")}}, ErrBundle},
-		{"title of two components", Bundle{Entries: []Descriptor{file("a")}, Title: "a/b"}, ErrPath},
-		{"title too long", Bundle{Entries: []Descriptor{file("a")}, Title: strings.Repeat("t", 256)}, ErrPath},
+		{"no entries", Bundle{}, ErrBundle, "0 entries"},
+		{"too many entries", Bundle{Entries: make([]Descriptor, MaxEntries+1)}, ErrBundle, "262145 entries"},
+		{"not sorted", Bundle{Entries: []Descriptor{file("b"), file("a")}}, ErrBundle, "entry 1 "},
+		{"one path twice", Bundle{Entries: []Descriptor{file("a"), folder("a")}}, ErrBundle, "entries 0 and 1 "},
+		{"file below a file", Bundle{Entries: []Descriptor{file("a"), file("a!"), file("a/b")}}, ErrBundle, "entry 2 lies below entry 0"},
+		{"title of two components", Bundle{Entries: []Descriptor{file("a")}, Title: "a/b"}, ErrPath, "title"},
+		{"title too long", Bundle{Entries: []Descriptor{file("a")}, Title: strings.Repeat("t", 256)}, ErrPath, "title"},
 	}
 	for _, c := range cases {
 		t.Run(c.name, func(t *testing.T) {
-			if b, err := c.b.Encode(); b != nil || !errors.Is(err, c.want) {
+			if b, err := c.b.Encode(); b != nil || !errors.Is(err, c.want) || !strings.Contains(err.Error(), c.says) {
 				t.Fatalf("have %x, %v; want %v", b, err, c.want)
 			}
 		})
@@ -218,35 +219,109 @@ func TestTotalsOverflow(t *testing.T) {
 	}
 }
 
-// TestSizeLimits has objects that obey every rule but the one on their size.
-func TestSizeLimits(t *testing.T) {
-	known := with(fileNode("a"))
-	fill := func(m node, size int) []byte {
-		less := len(wire.Marshal(with(m, 64, make([]byte, size-1000))))
-		return wire.Marshal(with(m, 64, make([]byte, 2*size-1000-less)))
-	}
-	if _, err := Decode(fill(known, MaxDescriptor)); err != nil {
+// fill is the encoding of m with an unknown key that makes it size bytes long.
+func fill(m node, size int) []byte {
+	less := len(wire.Marshal(with(m, 64, make([]byte, size-1000))))
+	return wire.Marshal(with(m, 64, make([]byte, 2*size-1000-less)))
+}
+
+func TestDescriptorSize(t *testing.T) {
+	if _, err := Decode(fill(fileNode("a"), MaxDescriptor)); err != nil {
 		t.Errorf("descriptor of %d bytes: %v", MaxDescriptor, err)
 	}
-	if _, err := Decode(fill(known, MaxDescriptor+1)); !errors.Is(err, wire.ErrEncoding) {
+	if _, err := Decode(fill(fileNode("a"), MaxDescriptor+1)); !errors.Is(err, wire.ErrEncoding) {
 		t.Errorf("descriptor of %d bytes: %v", MaxDescriptor+1, err)
 	}
-	largest := file(strings.Repeat("p", MaxName))
-	largest.Versions = make([]Version, MaxVersions)
+	largest := file(strings.Repeat("p/", 2047) + "pp")
+	largest.Content, largest.Thumbnail = content(wire.MaxInt), content(wire.MaxInt)
 	largest.MediaType = strings.Repeat("m", MaxMediaType)
-	if _, err := largest.Encode(); err != nil {
-		t.Errorf("the largest descriptor there is does not fit: %v", err)
+	largest.ModTime, largest.ModNanos = seconds(-wire.MaxInt), maxNanos
+	for range MaxVersions {
+		largest.Versions = append(largest.Versions, Version{Content: *content(wire.MaxInt), ModTime: seconds(-wire.MaxInt), ModNanos: maxNanos})
 	}
-	if _, err := DecodeBundle(make([]byte, MaxBundle+1)); !errors.Is(err, ErrBundle) {
+	b, err := largest.Encode()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if again, err := Decode(b); err != nil || !reflect.DeepEqual(again, largest) {
+		t.Errorf("the largest descriptor there is has %d bytes: %v", len(b), err)
+	}
+}
+
+// TestBundleSize has bundles that obey every rule, up to the one on their size.
+func TestBundleSize(t *testing.T) {
+	if _, err := DecodeBundle(fill(node{1: []any{fileNode("a")}}, MaxBundle)); err != nil {
+		t.Errorf("bundle of %d bytes: %v", MaxBundle, err)
+	}
+	if _, err := DecodeBundle(fill(node{1: []any{fileNode("a")}}, MaxBundle+1)); !errors.Is(err, ErrBundle) {
 		t.Errorf("bundle of %d bytes: %v", MaxBundle+1, err)
 	}
-	var entries []Descriptor
-	for i := range MaxBundle / 4000 {
-		name := fmt.Sprintf("%08d", i)
-		entries = append(entries, folder(name+strings.Repeat("/"+strings.Repeat("p", 15), (MaxPath-8)/16)))
+	b := Bundle{Title: "t"}
+	deep := strings.Repeat("/"+strings.Repeat("p", 15), 255)
+	const room = 100 // for the title to fill up to the byte
+	for i, left := 0, MaxBundle-room; left > 1000; i++ {
+		d := folder((fmt.Sprintf("%08d", i) + deep)[:min(left-100, 8+len(deep))] + "x")
+		b.Entries = append(b.Entries, d)
+		left -= len(wire.Marshal(d))
 	}
-	if _, err := (Bundle{Entries: entries}).Encode(); !errors.Is(err, ErrBundle) {
-		t.Errorf("bundle of long paths: %v", err)
+	b.Title = strings.Repeat("t", MaxBundle-len(wire.Marshal(b)))
+	if raw, err := b.Encode(); err != nil || len(raw) != MaxBundle {
+		t.Errorf("bundle of %d bytes: %v", len(raw), err)
+	}
+	b.Title += "t"
+	if _, err := b.Encode(); !errors.Is(err, ErrBundle) {
+		t.Errorf("bundle of %d bytes: %v", MaxBundle+1, err)
+	}
+}
+
+func TestBundleOfAsManyAsAllowed(t *testing.T) {
+	entries := make([]Descriptor, MaxEntries+1)
+	for i := range entries {
+		entries[i] = folder(fmt.Sprintf("%06d", i))
+	}
+	b := Bundle{Entries: entries[:1<<18]}
+	raw, err := b.Encode()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if again, err := DecodeBundle(raw); err != nil || len(again.Entries) != 1<<18 {
+		t.Fatalf("%d entries, %v", len(again.Entries), err)
+	}
+	if _, err := DecodeBundle(wire.Marshal(Bundle{Entries: entries})); !errors.Is(err, ErrBundle) {
+		t.Fatalf("%d entries: %v", len(entries), err)
+	}
+}
+
+func TestStatedEntries(t *testing.T) {
+	cases := []struct {
+		name string
+		b    []byte
+		n    uint64
+		ok   bool
+	}{
+		{"nothing", nil, 0, false},
+		{"not a map", []byte{0x81, 0x01, 0x81}, 0, false},
+		{"map head alone", []byte{0xa1}, 0, false},
+		{"another key first", []byte{0xa2, 0x02, 0x81}, 0, false},
+		{"no array", []byte{0xa1, 0x01}, 0, false},
+		{"text for the array", []byte{0xa1, 0x01, 0x61, 'a'}, 0, false},
+		{"indefinite array", []byte{0xa1, 0x01, 0x9f}, 0, false},
+		{"reserved head", []byte{0xa1, 0x01, 0x9c, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0}, 0, false},
+		{"23", []byte{0xa1, 0x01, 0x97}, 23, true},
+		{"24", []byte{0xa1, 0x01, 0x98, 24}, 24, true},
+		{"24, cut", []byte{0xa1, 0x01, 0x98}, 0, false},
+		{"258", []byte{0xa1, 0x01, 0x99, 1, 2}, 258, true},
+		{"258, cut", []byte{0xa1, 0x01, 0x99, 1}, 0, false},
+		{"2^24", []byte{0xa1, 0x01, 0x9a, 1, 0, 0, 0}, 1 << 24, true},
+		{"2^63", []byte{0xa1, 0x01, 0x9b, 0x80, 0, 0, 0, 0, 0, 0, 0}, 1 << 63, true},
+		{"map of 24", []byte{0xb8, 24, 0x01, 0x81}, 1, true},
+	}
+	for _, c := range cases {
+		t.Run(c.name, func(t *testing.T) {
+			if n, ok := statedEntries(c.b); ok != c.ok || ok && n != c.n {
+				t.Fatalf("%d, %v", n, ok)
+			}
+		})
 	}
 }
 

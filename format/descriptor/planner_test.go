@@ -45,6 +45,7 @@ func TestPlanner(t *testing.T) {
 		{"folder after what is in it", "linux", false, []planned{{"d/x", File, "d/x"}, {"d", Folder, "d"}}, nil},
 		{"parent renamed, child too", "windows", true, []planned{{"con/nul", File, "_con/_nul"}}, []Renaming{{"con", "_con"}, {"con/nul", "_con/_nul"}}},
 		{"extension is kept", "linux", false, []planned{{"a\x01.tar", File, "a_.tar"}, {"a\x02.tar", File, "a_ (2).tar"}}, []Renaming{{"a\x01.tar", "a_.tar"}, {"a\x02.tar", "a_ (2).tar"}}},
+		{"hidden files have no extension", "darwin", true, []planned{{".profile", File, ".profile"}, {".Profile", File, ".Profile (2)"}}, []Renaming{{".Profile", ".Profile (2)"}}},
 		{"long names are cut for the number", "darwin", true, []planned{{long, File, long}, {strings.ToUpper(long), File, strings.ToUpper(long[:246]) + " (2)"}},
 			[]Renaming{{strings.ToUpper(long), strings.ToUpper(long[:246]) + " (2)"}}},
 		{"hostile components", "linux", false, []planned{{"../a", File, "__/a"}, {"./a", File, "_/a"}}, []Renaming{{"..", "__"}, {".", "_"}}},

@@ -247,6 +247,18 @@ func bundleVectors(t *testing.T) []vector {
 		counted(good(t, "greatest total", list(with(fileNode("a"), 3, contentNode(0, wire.MaxInt))), nil), 1, wire.MaxInt),
 		counted(good(t, "unknown keys from 64 on are ignored", with(list(with(a, 64, 1)), 64, []byte{1, 2}), list(a)), 1, 5),
 	}
+	crowded := list(a)
+	for k := range int64(30) {
+		crowded[64+k] = k
+	}
+	dozens := make([]any, 30)
+	for i := range dozens {
+		dozens[i] = folderNode(string(rune('A' + i)))
+	}
+	cases = append(cases,
+		counted(good(t, "thirty unknown keys", crowded, list(a)), 1, 5),
+		counted(good(t, "thirty folders", list(dozens...), nil), 0, 0),
+	)
 	refused := []struct {
 		name string
 		m    node

@@ -16,6 +16,8 @@ type pipeline[T any] struct {
 	workers sync.WaitGroup
 	drop    func(*T)
 	failed  error // of next, whose caller is one goroutine
+	closing sync.Once
+	drained chan struct{} // closed when nothing runs any more and every item was dropped
 }
 
 type task[T any] struct {
@@ -29,7 +31,7 @@ type task[T any] struct {
 // nobody takes are dropped.
 func start[T any](ctx context.Context, workers, depth int,
 	feed func(ctx context.Context, emit func(*T) error) error, work func(*T) error, drop func(*T)) *pipeline[T] {
-	p := &pipeline[T]{ordered: make(chan *task[T], depth), queue: make(chan *task[T]), drop: drop}
+	p := &pipeline[T]{ordered: make(chan *task[T], depth), queue: make(chan *task[T]), drop: drop, drained: make(chan struct{})}
 	p.ctx, p.cancel = context.WithCancelCause(ctx)
 	for range workers {
 		p.workers.Go(func() { p.run(work) })
@@ -110,6 +112,9 @@ func (p *pipeline[T]) take() (*task[T], error) {
 		return nil, io.EOF
 	}
 	<-t.done
+	if t.err == nil {
+		t.err = context.Cause(p.ctx) // a select may have preferred the item to the end
+	}
 	if t.err != nil {
 		p.discard(t)
 		p.cancel(t.err)
@@ -129,10 +134,13 @@ func (p *pipeline[T]) discard(t *task[T]) {
 func (p *pipeline[T]) close() {
 	p.cancel(ErrClosed)
 	p.workers.Wait()
-	go func() {
-		for t := range p.ordered {
-			<-t.done
-			p.discard(t)
-		}
-	}()
+	p.closing.Do(func() {
+		go func() {
+			defer close(p.drained)
+			for t := range p.ordered {
+				<-t.done
+				p.discard(t)
+			}
+		}()
+	})
 }

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"sync/atomic"
 	"testing"
 	"testing/iotest"
 
@@ -45,14 +46,14 @@ func fourPieces(t *testing.T) sealed {
 // counted is a Source that counts the pieces not given back, and may fail.
 type counted struct {
 	src  *cutSource
-	out  chan struct{} // one for every piece given out
+	out  atomic.Int64 // pieces given out and not released
 	fail map[int]error
 	n    int
 	name func(i int) id.Name
 }
 
 func newCounted(stream []byte) *counted {
-	return &counted{src: pieces(stream), out: make(chan struct{}, 100)}
+	return &counted{src: pieces(stream)}
 }
 
 func (c *counted) Next() (*Piece, error) {
@@ -65,20 +66,22 @@ func (c *counted) Next() (*Piece, error) {
 	if err != nil {
 		return nil, err
 	}
-	c.out <- struct{}{}
-	p.Free = func() { <-c.out }
+	c.out.Add(1)
+	p.Free = func() { c.out.Add(-1) }
 	if c.name != nil {
 		p.Name = c.name(i)
 	}
 	return p, nil
 }
 
-func (c *counted) settled(t *testing.T, closed *Reader) {
+// settled closes a Reader and demands that it released every piece.
+func (c *counted) settled(t *testing.T, r *Reader) {
 	t.Helper()
-	closed.Close()
-	for range closed.line.ordered { // ends when the feeder has
+	r.Close()
+	<-r.line.drained
+	if n := c.out.Load(); n != 0 {
+		t.Errorf("%d pieces not released", n)
 	}
-	closed.line.workers.Wait()
 }
 
 func TestReaderWays(t *testing.T) {
@@ -112,9 +115,7 @@ func TestReaderWays(t *testing.T) {
 			if n, err := r.Read(make([]byte, 1)); n != 0 || err != io.EOF {
 				t.Error("Read after the end:", n, err)
 			}
-			if len(src.out) != 0 {
-				t.Errorf("%d pieces not released", len(src.out))
-			}
+			src.settled(t, r)
 		})
 	}
 }
@@ -277,9 +278,7 @@ func TestReaderStopsEarly(t *testing.T) {
 		if _, err := r.Read(make([]byte, 1)); !errors.Is(err, ErrClosed) {
 			t.Error("Read after Close:", err)
 		}
-		for range cap(src.out) { // full only when all are back
-			src.out <- struct{}{}
-		}
+		src.settled(t, r)
 	}
 }
 

@@ -214,7 +214,7 @@ func (f *feeder) fill(p *Piece) error {
 			return err
 		}
 	}
-	if !f.eof {
+	if f.have > 0 { // even if the source said io.EOF with that byte
 		return f.within(pad.Length(f.at + 1))
 	}
 	if f.s.length == 0 {
@@ -240,11 +240,11 @@ func (f *feeder) within(padded int64) error {
 
 // read fills dst from the source as far as it goes.
 func (f *feeder) read(dst []byte) (int, error) {
-	if f.eof {
-		return 0, nil
-	}
 	n := copy(dst, f.peek[:f.have])
 	f.have = 0
+	if f.eof {
+		return n, nil
+	}
 	// io.ReadFull would not tell the end from a source that was cut off, which
 	// may say io.ErrUnexpectedEOF.
 	for idle := 0; n < len(dst); {

@@ -132,7 +132,7 @@ type Store interface {
 }
 
 // Writer takes the bytes of one blob. It is for one goroutine, except that
-// Follow may be called by any until the writer was ended.
+// Follow may be called by any until the writer and all its followers have ended.
 type Writer interface {
 	// Write takes the next bytes. After an error only Abort makes sense.
 	Write(p []byte) (int, error)

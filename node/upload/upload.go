@@ -94,6 +94,9 @@ func (h *Handler) put(w http.ResponseWriter, r *http.Request) {
 func (h *Handler) receive(ctx context.Context, w http.ResponseWriter, r *http.Request, in incoming, writer store.Writer) {
 	handOn, cancel := context.WithCancel(ctx)
 	defer cancel()
+	// Keeps the file open until the last node has it, under whatever name.
+	pin := writer.Follow()
+	defer pin.Close()
 	copies := h.Peers.Spread(handOn, in.job(func() (io.ReadCloser, error) { return writer.Follow(), nil }))
 	defer func() {
 		for range copies { // until every reader of the file has gone

@@ -19,7 +19,7 @@ const (
 	maxOrders   = 256
 	// maxNonces bounds what is remembered of one node: heartbeats come every 15
 	// seconds, and faster only while orders wait, 256 with each.
-	maxNonces = 8192
+	maxNonces = 2048
 )
 
 // Answer is what a node gets for a heartbeat.

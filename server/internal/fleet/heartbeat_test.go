@@ -98,6 +98,45 @@ func TestHeartbeatsOfTheSecondBeforeACrash(t *testing.T) {
 	w.clock.Add(time.Second)
 	w.refused(heard, fleet.ErrReplay)
 	w.beat(n)
+	newest := n.Heartbeat(t, func(h *ticket.Heartbeat) { h.Time++ })
+	if _, err := w.Heartbeat(t.Context(), newest, nil); err != nil {
+		t.Fatal(err)
+	}
+	n.Skew = -time.Minute // set back, told and stored: the newest is still a replay
+	w.beat(n)
+	if err := w.Step(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	w.restart()
+	w.refused(newest, fleet.ErrReplay)
+	w.refused(n.Heartbeat(t), fleet.ErrReplay, "set back")
+	w.clock.Add(time.Minute + 2*time.Second)
+	w.beat(n)
+}
+
+func TestHeartbeatsAreLimited(t *testing.T) {
+	w := newWorld(t)
+	n := w.joined("Alpha", "DE")
+	for range 2047 {
+		w.beat(n)
+	}
+	w.refused(n.Heartbeat(t), fleet.ErrHeartbeat, "slow down")
+	w.clock.Add(10*time.Minute + time.Second)
+	w.beat(n)
+}
+
+// A node that saw an epoch and no order of it has nothing to forget.
+func TestANodeWithoutOrdersIsNotWiped(t *testing.T) {
+	w := newWorld(t)
+	n := w.joined("Alpha", "DE")
+	for _, epoch := range []int64{1, 0} {
+		n.Done.Epoch = epoch
+		w.clock.Add(15 * time.Second)
+		w.beat(n)
+	}
+	if w.see(n).Wiped {
+		t.Error("it counts as wiped")
+	}
 }
 
 func TestOneOfManyEqualHeartbeatsIsBelieved(t *testing.T) {
@@ -196,6 +235,18 @@ func TestAnotherServerHears(t *testing.T) {
 	w.clock.Add(2 * time.Second)
 	if got, err := mine.Node(t.Context(), n.ID); err != nil || !got.Live || got.Capacity != n.Capacity {
 		t.Fatalf("%+v, %v", got, err)
+	}
+	if _, err := mine.Heartbeat(t.Context(), n.Heartbeat(t), nil); err != nil {
+		t.Fatal(err)
+	}
+	w.clock.Add(time.Minute)
+	n.Used = 77
+	w.beat(n) // through theirs; what mine heard is older
+	if err := theirs.Step(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if got, err := mine.Node(t.Context(), n.ID); err != nil || !got.Live || got.Used != 77 {
+		t.Errorf("%+v, %v", got, err)
 	}
 }
 

@@ -292,12 +292,18 @@ func TestVersionFollowsURLs(t *testing.T) {
 	if version() != two {
 		t.Error("another capacity is another version")
 	}
+	if err := w.Remove(t.Context(), a.ID); err != nil || version() == two {
+		t.Errorf("one has left, and the version stays: %v", err)
+	}
+	if a = w.joined("Alpha", "DE"); version() != two {
+		t.Error("the same URLs in another sequence are another version")
+	}
 	b.Declared.URL = "https://moved.example:8443/node"
 	if _, err := w.Join(t.Context(), "", b.Declaration(t)); err != nil {
 		t.Fatal(err)
 	}
 	moved, origins, err := w.Origins(t.Context())
-	if err != nil || moved == two || strings.Join(origins, " ") != "https://alpha.example https://moved.example:8443" {
+	if err != nil || moved == two || strings.Join(origins, " ") != "https://moved.example:8443 https://alpha.example" {
 		t.Errorf("%s, %v, %v", moved, origins, err)
 	}
 	if err := errors.Join(w.Remove(t.Context(), a.ID), w.Remove(t.Context(), b.ID)); err != nil || version() != empty {

@@ -34,6 +34,7 @@ type actor struct {
 	*fleettest.Node
 	seen           time.Time
 	removed, wiped bool
+	unstored       bool           // a heartbeat came since the last step
 	reported       fleettest.Node // as of its last heartbeat
 }
 
@@ -78,8 +79,9 @@ func (m *schedule) send(t *rapid.T, a *actor) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	a.seen, a.reported = m.clock.Now(), *a.Node
-	if _, err := m.Heartbeat(m.t.Context(), a.Heartbeat(m.t), a.Do(m.t, m.orderPublic(), answer.Orders)); err != nil {
+	a.seen, a.reported, a.unstored = m.clock.Now(), *a.Node, true
+	receipts := a.Do(m.t, m.orderPublic(), answer.Orders)
+	if _, err := m.Heartbeat(m.t.Context(), a.Heartbeat(m.t), receipts); err != nil {
 		t.Fatal(err)
 	}
 }
@@ -125,11 +127,8 @@ func (m *schedule) crash(t *rapid.T) {
 	m.restart()
 	m.clock.Add(time.Second)
 	for _, a := range m.nodes {
-		if stored := m.see(a.Node); stored.LastSeen.IsZero() || stored.LastSeen.Before(a.seen) {
-			a.seen = time.Time{} // to be heard again before it counts
-			if !a.removed {
-				m.send(t, a)
-			}
+		if a.unstored && !a.removed {
+			m.send(t, a) // to be heard again before it counts
 		}
 	}
 }
@@ -137,6 +136,9 @@ func (m *schedule) crash(t *rapid.T) {
 func (m *schedule) step(t *rapid.T) {
 	if err := m.Step(m.t.Context()); err != nil {
 		t.Fatal(err)
+	}
+	for _, a := range m.nodes {
+		a.unstored = false
 	}
 }
 

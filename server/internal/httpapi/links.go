@@ -126,10 +126,10 @@ func places(p *share.Page) api.Places {
 	return out
 }
 
-func refs(extents []share.Ref) [][3]int64 {
-	out := make([][3]int64, len(extents))
+func refs(extents []share.Ref) []api.Extent {
+	out := make([]api.Extent, len(extents))
 	for i, e := range extents {
-		out[i] = [3]int64{int64(e.Blob), e.Offset, e.Length}
+		out[i] = api.Extent{int64(e.Blob), e.Offset, e.Length}
 	}
 	return out
 }

@@ -139,6 +139,9 @@ func (s *Service) Extents(ctx context.Context, handle id.Handle, key Key, revisi
 	if from < 0 || count < 1 {
 		return nil, fmt.Errorf("get extents: %w: %d extents from %d on", ErrRequest, count, from)
 	}
+	if key == (Key{}) {
+		return nil, fmt.Errorf("get extents: %w: neither session nor auth value", ErrRequest)
+	}
 	members, err := s.fleet.Members(ctx)
 	if err != nil {
 		return nil, fmt.Errorf("get extents: %w", err)

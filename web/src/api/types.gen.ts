@@ -170,6 +170,11 @@ export interface ForwardRequest {
 /** Health of a node. */
 export interface Health {
   node: NodeID;
+  /**
+   * Declaration is the node's own envelope of type declaration: another node takes the key from it with which it
+   * checks receipts, if the id fits.
+   */
+  declaration: string;
   /** State: serving or read-only, with the reason. */
   state: string;
   reason?: string;

@@ -1,0 +1,124 @@
+package transfer
+
+import (
+	"holdfast/client/resume"
+	"holdfast/client/source"
+)
+
+// listingNumber is the listing's in the log; files are numbered from 1.
+const listingNumber = 0
+
+// prepare makes the files of the send: with the keys of the state where the
+// source is what it was, with fresh ones elsewhere. It returns what has to be
+// written to the log before anything is sealed.
+func (s *send) prepare(state *resume.State) ([]resume.File, error) {
+	byLocal, next := map[string]resume.File{}, listingNumber+1
+	for n, f := range state.Files {
+		byLocal[f.Local] = f
+		next = max(next, n+1)
+	}
+	redraw, same := map[int]bool{}, true
+	drawn := map[int]resume.File{}
+	var order []resume.File
+	for _, e := range s.entries() {
+		f, known := byLocal[e.Local]
+		delete(byLocal, e.Local)
+		switch {
+		case !known:
+			f, same = resume.Draw(next, e.Local, e.Stamp), false
+			drawn[next] = f
+			next++
+		case f.Stamp != e.Stamp:
+			redraw[f.Number], same = true, false
+		}
+		order = append(order, f)
+	}
+	delete(byLocal, "") // the listing's
+	if !same || len(byLocal) > 0 {
+		redraw[listingNumber] = true
+		for _, gone := range byLocal {
+			redraw[gone.Number] = true
+		}
+	}
+	return s.build(state, order, redraw, drawn)
+}
+
+// entries are the files of the tree.
+func (s *send) entries() []*source.Entry {
+	var out []*source.Entry
+	for i := range s.tree.Entries {
+		if !s.tree.Entries[i].Folder {
+			out = append(out, &s.tree.Entries[i])
+		}
+	}
+	return out
+}
+
+// build makes the files from what is recorded, drawing anew what must be, until
+// every recorded blob belongs to a unit.
+func (s *send) build(state *resume.State, order []resume.File, redraw map[int]bool, drawn map[int]resume.File) ([]resume.File, error) {
+	entries := s.entries()
+	for {
+		again := state.Together(redraw)
+		for i, f := range order {
+			if again[f.Number] {
+				order[i] = resume.Draw(f.Number, f.Local, entries[i].Stamp)
+				drawn[f.Number] = order[i]
+			}
+		}
+		if err := s.make(state, order, again[listingNumber], drawn); err != nil {
+			return nil, err
+		}
+		for n := range again {
+			f, ok := drawn[n]
+			if !ok { // no longer sent: only its blobs are forgotten
+				f, ok = state.Files[n]
+			}
+			if ok {
+				state.Apply(resume.Record{File: &f})
+			}
+		}
+		s.units = units(s.files, s.listing)
+		redraw = match(s.units, state)
+		if len(redraw) == 0 {
+			break
+		}
+		redraw[listingNumber] = true
+	}
+	out := make([]resume.File, 0, len(drawn))
+	for _, f := range drawn {
+		state.Apply(resume.Record{File: &f})
+		out = append(out, f)
+	}
+	return out, nil
+}
+
+// make makes s.files and s.listing.
+func (s *send) make(state *resume.State, order []resume.File, redrawn bool, drawn map[int]resume.File) error {
+	s.files, s.listing = nil, nil
+	for i, e := range s.entries() {
+		f, err := newFile(order[i], e, e.Size)
+		if err != nil {
+			return &source.Error{Local: e.Local, Err: err}
+		}
+		s.files = append(s.files, f)
+	}
+	if s.tree.Single() != nil {
+		return nil
+	}
+	b, err := s.bundle()
+	if err != nil {
+		return err
+	}
+	text, err := b.Encode()
+	if err != nil {
+		return err
+	}
+	listing, known := state.Files[listingNumber]
+	if redrawn || !known {
+		listing = resume.Draw(listingNumber, "", source.Stamp{})
+		drawn[listingNumber] = listing
+	}
+	s.listing, err = newFile(listing, nil, int64(len(text)))
+	return err
+}

@@ -1,0 +1,181 @@
+import { decode as libraryDecode, encode as libraryEncode, rfc8949EncodeOptions } from 'cborg';
+import { describe, expect, test } from 'vitest';
+import type { Bytes } from './bytes.ts';
+import { Reader, Writer } from './cbor.ts';
+import { decode, encode } from './shape.ts';
+import { fromHex, toHex } from './vectors/case.kit.ts';
+import { failure, flip, Random } from './vectors/random.kit.ts';
+import { type Sample, sampleShape } from './vectors/sample.kit.ts';
+
+/** Reads over one item, which checks it as much as reading it would. */
+function skip(hex: string): void {
+  const reader = new Reader(fromHex(hex.replaceAll(' ', '')), 1 << 20);
+  reader.skip();
+  reader.end();
+}
+
+describe('one item', () => {
+  test.each([
+    ['0', '00'],
+    ['23', '17'],
+    ['24', '1818'],
+    ['2^53-1', '1b001fffffffffffff'],
+    ['-1', '20'],
+    ['1-2^53', '3b001ffffffffffffe'],
+    ['no bytes', '40'],
+    ['a text', '6161'],
+    ['a byte order mark', '63efbbbf'],
+    ['the last code point', '64f48fbfbf'],
+    ['true', 'f5'],
+    ['false', 'f4'],
+    ['an array', '8301820200f5'],
+    ['keys in order, negative ones last', 'a4 00 00 1818 01 20 02 3818 03'],
+    ['16 levels', `${'81'.repeat(15)}80`],
+    ['16 levels of maps', `${'a100'.repeat(15)}a0`],
+  ])('may be %s', (_, hex) => {
+    expect(() => skip(hex)).not.toThrow();
+  });
+
+  test.each([
+    ['nothing', ''],
+    ['a longer form of 23', '1817'],
+    ['a longer form of 255', '1900ff'],
+    ['a longer form of 65,535', '1a0000ffff'],
+    ['a longer form of 2^32-1', '1b00000000ffffffff'],
+    ['a longer form of a length', '580161'],
+    ['a longer form of a count', '980101'],
+    ['2^53', '1b0020000000000000'],
+    ['-2^53', '3b001fffffffffffff'],
+    ['2^64-1', '1bffffffffffffffff'],
+    ['a head cut short', '1a000000'],
+    ['a length beyond the end', '4201'],
+    ['a length of 2^53-1', '5b001fffffffffffff'],
+    ['a count beyond the end', '820101 01 01'.slice(0, 4)],
+    ['a count of 2^53-1', '9b001fffffffffffff'],
+    ['more pairs than bytes', 'a20101'],
+    ['a half', 'f93800'],
+    ['a float', 'fa3f800000'],
+    ['a double', 'fb3ff0000000000000'],
+    ['null', 'f6'],
+    ['undefined', 'f7'],
+    ['a simple value', 'e0'],
+    ['a simple value in two bytes', 'f8ff'],
+    ['true in two bytes', 'f815'],
+    ['a tag', 'c101'],
+    ['a tag in two bytes', 'd81801'],
+    ['bytes of indefinite length', '5f4101ff'],
+    ['a text of indefinite length', '7f6161ff'],
+    ['an array of indefinite length', '9f01ff'],
+    ['a map of indefinite length', 'bf0101ff'],
+    ['a break', 'ff'],
+    ['a reserved length', '1c'],
+    ['bytes left over', '0000'],
+    ['a text that is not UTF-8', '61ff'],
+    ['a surrogate', '63eda080'],
+    ['an overlong form', '62c080'],
+    ['a code point beyond the last', '64f4908080'],
+    ['a key twice', 'a201000100'],
+    ['keys out of order', 'a202000100'],
+    ['a negative key first', 'a220000100'],
+    ['negative keys out of order', 'a221002000'],
+    ['a text as a key', 'a1616100'],
+    ['true as a key', 'a1f500'],
+    ['17 levels', `${'81'.repeat(16)}80`],
+    ['17 levels of maps', `${'a100'.repeat(16)}a0`],
+    ['100,000 levels', '81'.repeat(100_000)],
+  ])('may not be %s', async (_, hex) => {
+    expect(await failure(() => skip(hex))).toBe('encoding');
+  });
+
+  test('may not be an array of more than 2^20 items, or a map of more than 4,096', async () => {
+    expect(await failure(() => skip(`9a00100000${'00'.repeat(2 ** 20)}`))).toBe('encoding');
+    const pairs = Array.from({ length: 4097 }, (_, i) => `19${(i + 256).toString(16).padStart(4, '0')}00`);
+    expect(await failure(() => skip(`b91001${pairs.join('')}`))).toBe('encoding');
+    expect(await failure(() => skip(`b91000${pairs.slice(1).join('')}`))).toBeUndefined();
+  });
+});
+
+test('a byte order mark is a character like any other', () => {
+  expect(new Reader(fromHex('63efbbbf'), 9).text()).toEqual({ text: '\ufeff', size: 3 });
+});
+
+test('an encoding larger than allowed is refused before it is looked at', async () => {
+  expect(await failure(() => new Reader(new Uint8Array(11), 10))).toBe('encoding');
+});
+
+describe('writing', () => {
+  test('gives the shortest form of every number', () => {
+    for (const n of [0, 23, 24, 255, 256, 65535, 65536, 2 ** 32 - 1, 2 ** 32, 2 ** 53 - 1]) {
+      for (const value of [n, -1 - n]) {
+        const writer = new Writer();
+        if (!Number.isSafeInteger(value)) {
+          expect(() => writer.int(value)).toThrow('encoding');
+          continue;
+        }
+        writer.int(value);
+        expect(toHex(writer.result())).toBe(toHex(libraryEncode(value)));
+        expect(new Reader(writer.result(), 9).int()).toBe(value);
+      }
+    }
+  });
+
+  test('grows as far as it must', () => {
+    const writer = new Writer();
+    const part = new Uint8Array(70_000).fill(7);
+    writer.array(2);
+    writer.bytes(part);
+    writer.text('é'.repeat(40_000));
+    expect(libraryDecode(writer.result())).toEqual([part, 'é'.repeat(40_000)]);
+  });
+});
+
+function sample(random: Random, depth: number): Sample {
+  const value: Sample = { n: random.below(2 ** 53), raw: random.bytes(random.below(40)), id: random.bytes(16) };
+  return {
+    ...value,
+    ...(random.below(2) ? { text: random.pick(['x', 'häß', '😀', '\u0000']) } : {}),
+    ...(random.below(2) ? { sub: random.below(2) ? { i: -random.below(1000), on: true } : { i: 0 } } : {}),
+    ...(random.below(2) ? { pairs: [[random.bytes(3), random.below(300)] as [Bytes, number]] } : {}),
+    ...(depth > 0 && random.below(2) ? { nested: sample(random, depth - 1) } : {}),
+  };
+}
+
+describe('any value', () => {
+  test('comes back, in the encoding that another library gives', () => {
+    const random = new Random(6);
+    for (let i = 0; i < 500; i++) {
+      const value = sample(random, 5);
+      const encoded = encode(sampleShape, value, 1 << 20);
+      expect(decode(sampleShape, encoded, 1 << 20)).toEqual(value);
+      const tree: unknown = libraryDecode(encoded, { useMaps: true, strict: true });
+      expect(toHex(libraryEncode(tree, rfc8949EncodeOptions))).toBe(toHex(encoded));
+    }
+  });
+
+  test('that was damaged is refused, or is another value in its one encoding', async () => {
+    const random = new Random(7);
+    for (let i = 0; i < 20_000; i++) {
+      const encoded = encode(sampleShape, sample(random, 2), 1 << 20);
+      const damaged = flip(encoded, random.below(encoded.length), random.below(8));
+      const code = await failure(() => {
+        const again = encode(sampleShape, decode(sampleShape, damaged, 1 << 20), 1 << 20);
+        // A bit can turn a key into one from 64 on, which is ignored, and not written again.
+        if (again.length === damaged.length) expect(toHex(again)).toBe(toHex(damaged));
+      });
+      expect([undefined, 'encoding']).toContain(code);
+    }
+  });
+
+  test('of random bytes is refused and never breaks the reader', async () => {
+    const random = new Random(8);
+    for (let i = 0; i < 20_000; i++) {
+      const bytes = random.bytes(random.below(60));
+      const code = await failure(() => {
+        const reader = new Reader(bytes, 100);
+        reader.skip();
+        reader.end();
+      });
+      expect([undefined, 'encoding']).toContain(code);
+    }
+  });
+});

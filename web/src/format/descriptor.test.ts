@@ -1,0 +1,167 @@
+import { describe, expect, test } from 'vitest';
+import {
+  type Bundle,
+  type Content,
+  comparePaths,
+  type Descriptor,
+  decodeBundle,
+  decodeDescriptor,
+  encodeBundle,
+  encodeDescriptor,
+  KIND,
+  MAX_DESCRIPTOR,
+  newBundle,
+  totals,
+} from './descriptor.ts';
+import { failure, flip, Random } from './vectors/random.kit.ts';
+
+const random = new Random(14);
+
+function content(trueSize = 5): Content {
+  return {
+    fileId: random.bytes(16),
+    revisionId: random.bytes(16),
+    key: random.bytes(32),
+    commitment: random.bytes(32),
+    root: random.bytes(32),
+    trueSize,
+  };
+}
+
+function file(path: string, more: Partial<Descriptor> = {}): Descriptor {
+  return { path, kind: KIND.file, content: content(), ...more };
+}
+
+function folder(path: string): Descriptor {
+  return { path, kind: KIND.folder };
+}
+
+describe('a descriptor', () => {
+  test.each([
+    ['the least file', file('a')],
+    ['the least folder', folder('a')],
+    ['a file with all there is', file('a/b', { ...all(), executable: true })],
+    ['a time of 0', file('a', { mtime: 0 })],
+    ['a time before 1970', file('a', { mtime: -1, mtimeNanos: 999_999_999 })],
+  ])('comes back: %s', (_, entry) => {
+    expect(decodeDescriptor(encodeDescriptor(entry))).toEqual(entry);
+  });
+
+  test.each([
+    ['a file without content', { path: 'a', kind: KIND.file }],
+    ['another kind', { ...file('a'), kind: 3 }],
+    ['a folder with content', { ...folder('a'), content: content() }],
+    ['a folder with a media type', { ...folder('a'), mediaType: 'x' }],
+    ['an executable folder', { ...folder('a'), executable: true as const }],
+    ['a folder with versions', { ...folder('a'), versions: [{ content: content() }] }],
+    ['a folder with a thumbnail', { ...folder('a'), thumbnail: content() }],
+    ['nanoseconds alone', file('a', { mtimeNanos: 5 })],
+    ['no nanoseconds, written', file('a', { mtime: 1, mtimeNanos: 0 })],
+    ['a media type that is not ASCII', file('a', { mediaType: 'é' })],
+    ['a media type with a line feed at the end', file('a', { mediaType: 'a\n' })],
+    ['an empty media type', file('a', { mediaType: '' })],
+    ['no versions, written', file('a', { versions: [] })],
+    ['a size of 2^53', file('a', { content: content(2 ** 53) })],
+    ['a negative size', file('a', { content: content(-1) })],
+    ['an empty path', file('')],
+    ['a path from the root', file('/a')],
+    ['a path with an end', file('a/')],
+    ['an empty component', file('a//b')],
+    ['this folder', file('a/.')],
+    ['the folder above', file('../a')],
+    ['NUL', file('a\0')],
+    ['a component of 256 bytes', file(`${'é'.repeat(127)}ab/x`)],
+    ['a path of 4,097 bytes', file(`${'a/'.repeat(2048)}a`)],
+    ['half a surrogate pair', file('\udc00')],
+  ])('is not written: %s', async (_, entry) => {
+    expect(await failure(() => encodeDescriptor(entry as Descriptor))).toBe('encoding');
+  });
+
+  test('larger than allowed is not written', async () => {
+    const versions = Array.from({ length: 1024 }, () => ({ content: content() }));
+    expect(encodeDescriptor(file('a', { versions })).length).toBeLessThan(MAX_DESCRIPTOR);
+    expect(await failure(() => encodeDescriptor(file('a', { versions: [...versions, { content: content() }] })))).toBe(
+      'encoding',
+    );
+    expect(await failure(() => decodeDescriptor(new Uint8Array(MAX_DESCRIPTOR + 1)))).toBe('encoding');
+  });
+
+  test('that was damaged is another one, or refused', async () => {
+    const encoded = encodeDescriptor(file('a/b', all()));
+    for (let at = 0; at < encoded.length; at++) {
+      const damaged = flip(encoded, at, at % 8);
+      const code = await failure(() => expect(encodeDescriptor(decodeDescriptor(damaged))).toEqual(damaged));
+      expect([undefined, 'encoding']).toContain(code);
+    }
+  });
+});
+
+function all(): Partial<Descriptor> {
+  return {
+    mediaType: 'image/png',
+    mtime: 1_700_000_000,
+    mtimeNanos: 1,
+    versions: [{ content: content(), mtime: -5, mtimeNanos: 7 }, { content: content(0) }],
+    thumbnail: content(),
+  };
+}
+
+describe('the order of paths', () => {
+  test('is that of their bytes', () => {
+    const letters = [
+      '',
+      'a',
+      'b',
+      '/',
+      '!',
+      '\0',
+      '\x7f',
+      'é',
+      '\ud7ff',
+      '\ue000',
+      '\uffff',
+      '😀',
+      '\u{10ffff}',
+    ] as const;
+    const paths = Array.from({ length: 300 }, () => random.pick(letters) + random.pick(letters) + random.pick(letters));
+    for (const a of paths) {
+      for (const b of paths.slice(0, 40)) {
+        expect(Math.sign(comparePaths(a, b))).toBe(Buffer.compare(Buffer.from(a), Buffer.from(b)));
+      }
+    }
+  });
+});
+
+describe('a bundle', () => {
+  const entries = [file('b/c'), folder('b'), file('a'), file('b!'), file('😀'), file('\uffff')];
+
+  test('is sorted, and comes back', () => {
+    const bundle = newBundle(entries, 'holiday');
+    expect(bundle.entries.map(({ path }) => path)).toEqual(['a', 'b', 'b!', 'b/c', '\uffff', '😀']);
+    expect(decodeBundle(encodeBundle(bundle))).toEqual(bundle);
+    expect(newBundle(entries)).not.toHaveProperty('title');
+  });
+
+  test('says how many files are in it, and how large', () => {
+    expect(totals(newBundle(entries))).toEqual({ files: 5, bytes: 25 });
+  });
+
+  test('of more than 2^53-1 bytes has no total', async () => {
+    const most = Number.MAX_SAFE_INTEGER;
+    const large = newBundle([file('a', { content: content(most) }), file('b', { content: content(1) })]);
+    expect(await failure(() => totals(large))).toBe('encoding');
+  });
+
+  test.each([
+    ['without entries', { entries: [] }],
+    ['out of order', { entries: [file('b'), file('a')] }],
+    ['with one path twice', { entries: [file('a'), folder('a')] }],
+    ['with a file below a file', { entries: [file('a'), file('a!'), file('a/b')] }],
+    ['with a folder below a file', { entries: [file('a'), folder('a/b/c')] }],
+    ['with an empty title', { entries: [file('a')], title: '' }],
+    ['with a title that is a path', { entries: [file('a')], title: 'a/b' }],
+    ['with a title of 256 bytes', { entries: [file('a')], title: 'é'.repeat(128) }],
+  ])('is not written %s', async (_, bundle) => {
+    expect(await failure(() => encodeBundle(bundle as Bundle))).toBe('encoding');
+  });
+});

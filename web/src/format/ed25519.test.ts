@@ -1,0 +1,104 @@
+import { ed25519 } from '@noble/curves/ed25519.js';
+import { describe, expect, test } from 'vitest';
+import type { Bytes } from './bytes.ts';
+import { verify, verifyInScript } from './ed25519.ts';
+import { fromHex } from './vectors/case.kit.ts';
+import { flip, Random } from './vectors/random.kit.ts';
+
+const random = new Random(12);
+const seed = random.bytes(32);
+const publicKey = new Uint8Array(ed25519.getPublicKey(seed));
+const message = random.bytes(100);
+const signature = new Uint8Array(ed25519.sign(message, seed));
+
+const WAYS = [
+  ['by the engine', verify],
+  ['by script', verifyInScript],
+] as const;
+
+/** The signature's s with the group's order added: the same number, in a form that nobody may accept. */
+function malleated(original: Bytes): Bytes {
+  const order = 2n ** 252n + 27742317777372353535851937790883648493n;
+  let s = Buffer.from(original.subarray(32)).reduceRight((sum, byte) => (sum << 8n) | BigInt(byte), 0n) + order;
+  const out = original.slice();
+  for (let i = 32; i < 64; i++, s >>= 8n) out[i] = Number(s & 255n);
+  return out;
+}
+
+describe.each(WAYS)('a signature checked %s', (_, check) => {
+  test('of RFC 8032 holds (§7.1, tests 1 and 3)', async () => {
+    const first = fromHex('d75a980182b10ab7d54bfed3c964073a0ee172f3daa62325af021a68f707511a');
+    const firstSignature = fromHex(
+      'e5564300c360ac729086e2cc806e828a84877f1eb8e5d974d873e065224901555fb8821590a33bacc61e39701cf9b46bd25bf5f0595bbe24655141438e7a100b',
+    );
+    expect(await check(first, firstSignature, new Uint8Array(0))).toBe(true);
+    const third = fromHex('fc51cd8e6218a1a38da47ed00230f0580816ed13ba3303ac5deb911548908025');
+    const thirdSignature = fromHex(
+      '6291d657deec24024827e69c3abe01a30ce548a284743a445e3680d7db5ac3ac18ff9b538d16f290ae67f760984dc6594a7c15e9716ed28dc027beceea1ec40a',
+    );
+    expect(await check(third, thirdSignature, fromHex('af82'))).toBe(true);
+  });
+
+  test('holds, and with any bit changed does not', async () => {
+    expect(await check(publicKey, signature, message)).toBe(true);
+    for (let at = 0; at < 64; at += 3) {
+      expect(await check(publicKey, flip(signature, at, at % 8), message), `byte ${at}`).toBe(false);
+    }
+    expect(await check(publicKey, signature, flip(message, 5))).toBe(false);
+    expect(await check(publicKey, signature, message.slice(1))).toBe(false);
+    for (let at = 0; at < 32; at += 5) expect(await check(flip(publicKey, at), signature, message)).toBe(false);
+  });
+
+  test('does not hold in another form of the same numbers', async () => {
+    expect(await check(publicKey, malleated(signature), message)).toBe(false);
+  });
+});
+
+describe('refused before anybody is asked', () => {
+  test.each([0, 31, 33, 64])('a key of %d bytes', async (size) => {
+    expect(await verify(new Uint8Array(size), signature, message)).toBe(false);
+  });
+
+  test.each([0, 63, 65])('a signature of %d bytes', async (size) => {
+    expect(await verify(publicKey, new Uint8Array(size), message)).toBe(false);
+  });
+
+  // Under a key of small order one signature holds for one message in eight, or for all.
+  test('a key or a commitment of small order', async () => {
+    const zero = new Uint8Array(64);
+    zero[0] = 1; // R is the neutral point, s is 0
+    const neutral = new Uint8Array(32);
+    neutral[0] = 1;
+    expect(await verifyInScript(neutral, zero, message)).toBe(true); // which is why verify asks first
+    expect(await verify(neutral, zero, message)).toBe(false);
+    const { Point } = ed25519;
+    const eighth = Point.fromHex('c7176a703d4dd84fba3c0b760d10670f2a2053fa2c39ccc64ec7fd7792ac037a');
+    expect(eighth.isSmallOrder()).toBe(true);
+    let point = eighth;
+    for (let i = 0; i < 8; i++) {
+      const weak = new Uint8Array(point.toBytes());
+      expect(await verify(weak, zero, message)).toBe(false);
+      expect(await verify(publicKey, new Uint8Array([...weak, ...signature.subarray(32)]), message)).toBe(false);
+      point = point.add(eighth);
+    }
+  });
+
+  test('a key that is not in canonical form', async () => {
+    for (const low of [0xed, 0xee, 0xff]) {
+      for (const high of [0x7f, 0xff]) {
+        const key = new Uint8Array(32).fill(0xff);
+        key[0] = low;
+        key[31] = high;
+        expect(await verify(key, signature, message)).toBe(false);
+      }
+    }
+  });
+
+  test('32 bytes that are no point', async () => {
+    for (let i = 0; i < 20; i++) {
+      const key = random.bytes(32);
+      expect(await verify(key, signature, message)).toBe(false);
+      expect(await verifyInScript(key, signature, message)).toBe(false);
+    }
+  });
+});

@@ -1,0 +1,72 @@
+import { ed25519 } from '@noble/curves/ed25519.js';
+import { describe, expect, test } from 'vitest';
+import { envelopeFromText, MAX_ENVELOPE, openEnvelope, parseEnvelope, payloadDigest, signedBytes } from './envelope.ts';
+import { keyId, toText } from './id.ts';
+import { failure, flip, Random } from './vectors/random.kit.ts';
+import { signEnvelope } from './vectors/signed.kit.ts';
+
+const random = new Random(13);
+const seed = random.bytes(32);
+const publicKey = new Uint8Array(ed25519.getPublicKey(seed));
+const other = new Uint8Array(ed25519.getPublicKey(random.bytes(32)));
+const payload = random.bytes(50);
+const envelope = await signEnvelope('receipt', seed, payload);
+
+describe('an envelope', () => {
+  test('opens under the key that signed it, one of several accepted', async () => {
+    expect(await openEnvelope('receipt', [other, publicKey], envelope)).toEqual({ payload, publicKey });
+  });
+
+  test('of another type is refused, even one that names itself so', async () => {
+    expect(await failure(() => openEnvelope('order', [publicKey], envelope))).toBe('envelope');
+    const { keyId: id, signature } = parseEnvelope(envelope);
+    expect(id).toEqual(await keyId(publicKey));
+    const renamed = await signEnvelope('order', seed, payload);
+    const at = Buffer.from(renamed).indexOf(Buffer.from(parseEnvelope(renamed).signature));
+    renamed.set(signature, at);
+    expect(await failure(() => openEnvelope('order', [publicKey], renamed))).toBe('signature');
+  });
+
+  test('under a key that is not accepted is refused', async () => {
+    expect(await failure(() => openEnvelope('receipt', [other], envelope))).toBe('envelope');
+    expect(await failure(() => openEnvelope('receipt', [], envelope))).toBe('envelope');
+  });
+
+  test('with any bit changed is refused', async () => {
+    const codes = new Set<string | undefined>();
+    for (let at = 0; at < envelope.length; at++) {
+      const code = await failure(() => openEnvelope('receipt', [publicKey], flip(envelope, at, at % 8)));
+      expect(['encoding', 'envelope', 'signature'], `byte ${at}`).toContain(code);
+      codes.add(code);
+    }
+    expect(codes.size).toBe(3);
+  });
+
+  test('larger than allowed is refused before it is read', async () => {
+    const most = MAX_ENVELOPE - (envelope.length - payload.length) - 1;
+    const large = await signEnvelope('receipt', seed, new Uint8Array(most));
+    expect(large).toHaveLength(MAX_ENVELOPE);
+    expect((await openEnvelope('receipt', [publicKey], large)).payload).toHaveLength(most);
+    const larger = await signEnvelope('receipt', seed, new Uint8Array(most + 1));
+    expect(await failure(() => openEnvelope('receipt', [publicKey], larger))).toBe('encoding');
+  });
+
+  test('signs type and payload, parted', () => {
+    expect(Buffer.from(signedBytes('a', payload))).toEqual(Buffer.concat([Buffer.from('holdfast/v1/a\0'), payload]));
+  });
+});
+
+describe('the text of an envelope', () => {
+  test('comes back', () => {
+    expect(envelopeFromText(toText(envelope))).toEqual(envelope);
+  });
+
+  test.each(['A', 'AB', '+/AA', 'AA==', 'AA\nA', 'A'.repeat(90_000)])('is not %#', async (text) => {
+    expect(await failure(() => envelopeFromText(text))).toBe('encoding');
+  });
+});
+
+test('the digest is that of the payload as it is', async () => {
+  const digest = await crypto.subtle.digest('SHA-256', payload);
+  expect(await payloadDigest(envelope)).toEqual(new Uint8Array(digest));
+});
