@@ -218,7 +218,9 @@ func ReadJSON(w http.ResponseWriter, r *http.Request, max int64, v any) error {
 		if errors.Is(err, io.EOF) {
 			return nil
 		}
-		err = errors.New("more than one value")
+		if err == nil || !errors.As(err, new(*http.MaxBytesError)) {
+			err = errors.New("more than one value")
+		}
 	}
 	var tooLarge *http.MaxBytesError
 	if errors.As(err, &tooLarge) {

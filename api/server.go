@@ -281,7 +281,7 @@ type PlacedRevision struct {
 	// Extents: [index into Places.Blobs, offset, length]; ExtentCount is how many
 	// the revision has in all, the rest comes from GetExtents.
 	Extents     []Extent `json:"extents"`
-	ExtentCount int        `json:"extentCount"`
+	ExtentCount int      `json:"extentCount"`
 }
 
 // ExtentsRequest asks for Count extents of a revision from number From on.
@@ -298,7 +298,7 @@ type ExtentsRequest struct {
 type ExtentsPage struct {
 	Places
 	Extents     []Extent `json:"extents"`
-	ExtentCount int        `json:"extentCount"`
+	ExtentCount int      `json:"extentCount"`
 }
 
 // Places tells where blobs are and carries the right to read them.

@@ -13,12 +13,14 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"os"
+	"runtime"
 	"strconv"
 	"sync"
 	"testing"
 	"time"
 
 	"holdfast/api"
+	"holdfast/format/blob"
 	"holdfast/format/id"
 	"holdfast/format/ticket"
 	"holdfast/node"
@@ -210,7 +212,7 @@ func (f *fleet) config(dir string) node.Config {
 	log := slog.New(slog.NewTextHandler(lockedBuffer{&sync.Mutex{}, f.logs}, &slog.HandlerOptions{Level: slog.LevelDebug}))
 	return node.Config{Data: dir, Server: f.URL, Invite: "good", Operator: "Example", Jurisdiction: "DE",
 		Listen: "127.0.0.1:0", Capacity: capacity, Heartbeat: time.Hour, TrashDays: 7,
-		Stall: 400 * time.Millisecond, Version: "test", Now: f.clock.now, Log: log}
+		Version: "test", Now: f.clock.now, Log: log}
 }
 
 // add starts one more node over a data directory; change may alter its
@@ -387,4 +389,32 @@ func (f *fleet) wantCopies(got result, nodes ...*node.Node) {
 func holds(n *node.Node, b storetest.Blob) bool {
 	data, err := storetest.Get(n.Store(), b.Key)
 	return err == nil && bytes.Equal(data, b.Data)
+}
+
+func nameOf(data []byte) id.Name { return blob.Name(data) }
+
+// measureHeap returns the most heap in use, beyond what was before, while f runs.
+func measureHeap(t *testing.T, f func()) uint64 {
+	t.Helper()
+	var before, now runtime.MemStats
+	runtime.GC()
+	runtime.ReadMemStats(&before)
+	stop, result := make(chan struct{}), make(chan uint64)
+	go func() {
+		var most uint64
+		for {
+			select {
+			case <-stop:
+				result <- most
+				return
+			case <-time.After(5 * time.Millisecond):
+				runtime.ReadMemStats(&now)
+				most = max(most, now.HeapInuse)
+			}
+		}
+	}()
+	f()
+	close(stop)
+	most := <-result
+	return most - min(most, before.HeapInuse)
 }

@@ -197,6 +197,8 @@ func (n *Node) health(context.Context, api.Request, api.Empty) (api.Health, erro
 	status := n.store.Status()
 	h := api.Health{Node: n.ID(), Declaration: declaration, State: "serving", Used: status.Used(), Capacity: status.Capacity, Software: n.cfg.Version}
 	switch {
+	case !n.member.Joined():
+		h.State, h.Reason = "read-only", "not-joined"
 	case status.Reason != store.Writable:
 		h.State, h.Reason = "read-only", string(status.Reason)
 	case n.orders.Held():

@@ -16,6 +16,7 @@ import (
 	"holdfast/format/blob"
 	"holdfast/format/id"
 	"holdfast/format/ticket"
+	"holdfast/node"
 	"holdfast/node/store"
 	"holdfast/node/store/storetest"
 )
@@ -136,29 +137,30 @@ func TestSecondNodeFails(t *testing.T) {
 		before misbehave
 		change func(*fakePeer)
 		want   api.Code
+		stalls bool
 	}{
-		{"read-only", problemPeer(api.ReadOnly), nil, api.ReadOnly},
-		{"disk failed", problemPeer(api.NodeIO), nil, api.NodeIO},
-		{"clock is wrong", problemPeer(api.TicketExpired), nil, api.TicketExpired},
-		{"says mismatch", problemPeer(api.BlobMismatch), nil, api.BlobMismatch},
-		{"dies before the body", func(*fakePeer, http.ResponseWriter, *http.Request) bool { panic(http.ErrAbortHandler) }, nil, api.Unavailable},
+		{"read-only", problemPeer(api.ReadOnly), nil, api.ReadOnly, false},
+		{"disk failed", problemPeer(api.NodeIO), nil, api.NodeIO, false},
+		{"clock is wrong", problemPeer(api.TicketExpired), nil, api.TicketExpired, false},
+		{"says mismatch", problemPeer(api.BlobMismatch), nil, api.BlobMismatch, false},
+		{"dies before the body", func(*fakePeer, http.ResponseWriter, *http.Request) bool { panic(http.ErrAbortHandler) }, nil, api.Unavailable, false},
 		{"dies in the body", func(p *fakePeer, _ http.ResponseWriter, r *http.Request) bool {
 			io.CopyN(io.Discard, r.Body, 100_000)
 			panic(http.ErrAbortHandler)
-		}, nil, api.Unavailable},
+		}, nil, api.Unavailable, false},
 		{"dies after the body", func(p *fakePeer, _ http.ResponseWriter, r *http.Request) bool {
 			io.Copy(io.Discard, r.Body)
 			panic(http.ErrAbortHandler)
-		}, nil, api.Unavailable},
+		}, nil, api.Unavailable, false},
 		{"takes nothing", func(p *fakePeer, _ http.ResponseWriter, r *http.Request) bool {
 			<-p.hang
 			return false
-		}, nil, api.Unavailable},
+		}, nil, api.Unavailable, true},
 		{"takes all and says nothing", func(p *fakePeer, _ http.ResponseWriter, r *http.Request) bool {
 			io.Copy(io.Discard, r.Body)
 			<-p.hang
 			return false
-		}, nil, api.Unavailable},
+		}, nil, api.Unavailable, true},
 		{"takes a drip", func(p *fakePeer, _ http.ResponseWriter, r *http.Request) bool {
 			for {
 				if _, err := io.CopyN(io.Discard, r.Body, 50); err != nil {
@@ -170,29 +172,36 @@ func TestSecondNodeFails(t *testing.T) {
 				case <-time.After(50 * time.Millisecond):
 				}
 			}
-		}, nil, api.Unavailable},
+		}, nil, api.Unavailable, true},
 		{"ends without a receipt", func(p *fakePeer, w http.ResponseWriter, r *http.Request) bool {
 			io.Copy(io.Discard, r.Body)
 			return false
-		}, nil, api.Unavailable},
+		}, nil, api.Unavailable, false},
 		{"answers nonsense", func(p *fakePeer, w http.ResponseWriter, r *http.Request) bool {
 			io.Copy(io.Discard, r.Body)
 			w.Write([]byte("<html>hello</html>"))
 			return false
-		}, nil, api.Unavailable},
+		}, nil, api.Unavailable, false},
 		{"sends elsewhere", func(p *fakePeer, w http.ResponseWriter, r *http.Request) bool {
 			http.Redirect(w, r, "/health", http.StatusTemporaryRedirect)
 			return false
-		}, nil, api.Internal},
-		{"receipt for another blob", nil, func(p *fakePeer) { p.forge = func(r *ticket.Receipt) { r.Blobs[0].Name[0] ^= 1 } }, api.ReceiptInvalid},
-		{"receipt for another size", nil, func(p *fakePeer) { p.forge = func(r *ticket.Receipt) { r.Blobs[0].Size-- } }, api.ReceiptInvalid},
-		{"receipt for another upload", nil, func(p *fakePeer) { p.forge = func(r *ticket.Receipt) { r.Upload[0] ^= 1 } }, api.ReceiptInvalid},
-		{"receipt of another key", nil, func(p *fakePeer) { p.signer = newKey(200) }, api.ReceiptInvalid},
-		{"another node answers", nil, func(p *fakePeer) { p.signer, p.declarer = newKey(201), newKey(201) }, api.ReceiptInvalid},
+		}, nil, api.Internal, false},
+		{"receipt for another blob", nil, func(p *fakePeer) { p.forge = func(r *ticket.Receipt) { r.Blobs[0].Name[0] ^= 1 } }, api.ReceiptInvalid, false},
+		{"receipt for another size", nil, func(p *fakePeer) { p.forge = func(r *ticket.Receipt) { r.Blobs[0].Size-- } }, api.ReceiptInvalid, false},
+		{"receipt for another upload", nil, func(p *fakePeer) { p.forge = func(r *ticket.Receipt) { r.Upload[0] ^= 1 } }, api.ReceiptInvalid, false},
+		{"receipt of another key", nil, func(p *fakePeer) { p.signer = newKey(200) }, api.ReceiptInvalid, false},
+		{"another node answers", nil, func(p *fakePeer) { p.signer, p.declarer = newKey(201), newKey(201) }, api.ReceiptInvalid, false},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
-			f := newFleet(t, 2)
+			f := newFleet(t, 0)
+			for range 2 {
+				f.add(t.TempDir(), func(cfg *node.Config) {
+					if c.stalls {
+						cfg.Stall = time.Second
+					}
+				})
+			}
 			bad := newPeer(t, f, c.before)
 			if c.change != nil {
 				c.change(bad)

@@ -16,9 +16,9 @@ import (
 
 // Invite makes an invite with which one node may join the fleet of the server
 // with that data directory, whether it runs now or not. Life 0 is a week.
-func Invite(ctx context.Context, dataDir string, life time.Duration) (code string, expires time.Time, err error) {
+func Invite(ctx context.Context, dataDir string, now time.Time, life time.Duration) (code string, expires time.Time, err error) {
 	err = withStore(ctx, dataDir, func(s *store.Store) error {
-		code, expires, err = fleet.Invite(ctx, s, time.Now(), life)
+		code, expires, err = fleet.Invite(ctx, s, now, life)
 		return err
 	})
 	return code, expires, err

@@ -135,3 +135,6 @@ func reason(err error) error {
 	}
 	return fmt.Errorf("%w (%w)", ErrUnreadable, err)
 }
+
+// Of is the stamp of a file.
+func Of(info fs.FileInfo) Stamp { return stamp(info) }

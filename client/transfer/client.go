@@ -161,15 +161,15 @@ type Report struct {
 // Stage is how far bytes have come.
 type Stage int
 
-// Stages of a send count sealed bytes except Read; Received counts those of a
+// Stages of a send count sealed bytes except Read; Written counts those of a
 // receive that were fetched, opened and written.
 const (
 	Read Stage = iota
 	Sealed
-	Sent    // bytes that left, those sent again included
+	Sent // bytes that left, those sent again included
 	StoredOne
 	StoredTwo
-	Received
+	Written
 )
 
 func (r Report) progress(stage Stage, bytes int64) {

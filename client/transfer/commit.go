@@ -172,7 +172,7 @@ func (s *send) revisions() []api.RevisionEntry {
 				index[p.file] = i
 				out = append(out, p.file.head())
 			}
-			out[i].Extents = append(out[i].Extents, [3]int64{int64(number), p.offset, p.length})
+			out[i].Extents = append(out[i].Extents, api.Extent{int64(number), p.offset, p.length})
 		}
 	}
 	return out
@@ -232,9 +232,14 @@ func (s *send) settle(ctx context.Context, path string) (*Result, error) {
 			return nil, err
 		}
 	}
-	err = errors.Join(s.c.revoke(ctx, h.Handle, s.manage), s.abandon(ctx))
+	if err := s.c.Revoke(ctx, h.Handle, s.manage); err != nil && !errors.Is(err, api.NotFound) {
+		return nil, err
+	}
+	if err := s.abandon(ctx); err != nil {
+		return nil, err
+	}
 	s.state = nil
-	return nil, err
+	return nil, nil
 }
 
 func (s *send) settled(req api.CommitRequest, answer api.CommitResponse) (*Result, error) {
@@ -263,15 +268,4 @@ func (s *send) unchanged() bool {
 		delete(stamps, e.Local)
 	}
 	return len(stamps) == 0
-}
-
-// revoke ends a link; one that does not exist needs no end.
-func (c *Client) revoke(ctx context.Context, handle id.Handle, manage link.Secret) error {
-	_, err := retry(ctx, c, firstPatience, func(ctx context.Context) (api.Empty, error) {
-		return api.RevokeLink.Call(ctx, c.caller(), api.Args{Path: map[string]string{"handle": handle.String()}, Secret: manage.Reveal()}, api.Empty{})
-	})
-	if errors.Is(err, api.NotFound) {
-		return nil
-	}
-	return err
 }

@@ -63,7 +63,7 @@ func units(files []*file, listing *file) []*unit {
 	}
 	add := func(f *file) {
 		if f.large() {
-			out = append(out, pieces(f)...)
+			out = append(out, cut(f)...)
 			return
 		}
 		if pack.size+f.length > blob.MaxSize {
@@ -85,7 +85,7 @@ func units(files []*file, listing *file) []*unit {
 	return out
 }
 
-func pieces(f *file) []*unit {
+func cut(f *file) []*unit {
 	out := make([]*unit, len(f.pieces))
 	for i := range out {
 		_, n := blob.Piece(f.length, i)

@@ -72,14 +72,14 @@ func (s *send) pour(ctx context.Context) error {
 			break
 		}
 		if err != nil {
-			return errors.Join(err, g.Wait())
+			return ended(ctx, g, err)
 		}
 		size := int64(len(p.Bytes))
 		planned += size
 		s.o.progress(Sealed, size)
 		if err := s.reserve(ctx, planned); err != nil {
 			p.Release()
-			return errors.Join(err, g.Wait())
+			return ended(ctx, g, err)
 		}
 		s.units = append(s.units, &unit{size: size, known: &resume.Blob{Name: p.Name, Size: int(size)}})
 		g.Go(func() error {
@@ -91,6 +91,16 @@ func (s *send) pour(ctx context.Context) error {
 		return err
 	}
 	return s.poured(drawn, stream.Result())
+}
+
+// ended waits for what is on its way; its failure, if there is one, is what ended
+// the stream.
+func ended(ctx context.Context, g *errgroup.Group, err error) error {
+	failed := context.Cause(ctx) != nil
+	if under := g.Wait(); failed && under != nil {
+		return under
+	}
+	return err
 }
 
 // poured makes the file of what was read.

@@ -26,7 +26,7 @@ type adminInviteCmd struct {
 
 // Run prints the code and nothing else on stdout.
 func (c *adminInviteCmd) Run(ctx context.Context) error {
-	code, expires, err := server.Invite(ctx, c.Data, c.Life)
+	code, expires, err := server.Invite(ctx, c.Data, time.Now(), c.Life)
 	if err != nil {
 		return err
 	}

@@ -4,23 +4,38 @@ package main
 import (
 	"context"
 	"os"
+	"os/signal"
+	"syscall"
 
 	"github.com/alecthomas/kong"
 )
 
 // cli is every verb.
 type cli struct {
-	Dev    devCmd    `cmd:"" help:"Run a whole service on this machine."`
-	Server serverCmd `cmd:"" help:"Run the server (control plane)."`
-	Node   nodeCmd   `cmd:"" help:"Lend storage."`
-	Admin  adminCmd  `cmd:"" help:"Operator's tasks."`
+	Send    sendCmd    `cmd:"" help:"Seal files, store them twice and print a link to them."`
+	Receive receiveCmd `cmd:"" help:"Get the files behind a link."`
+	Sends   sendsCmd   `cmd:"" help:"List what this machine sent."`
+	Unsend  unsendCmd  `cmd:"" help:"Revoke a link that this machine made."`
+	Where   whereCmd   `cmd:"" help:"Show where the copies behind a link stand."`
+	Dev     devCmd     `cmd:"" help:"Run a whole service on this machine."`
+	Server  serverCmd  `cmd:"" help:"Run the server (control plane)."`
+	Node    nodeCmd    `cmd:"" help:"Lend storage."`
+	Admin   adminCmd   `cmd:"" help:"Operator's tasks."`
+	Version versionCmd `cmd:"" help:"Print the version."`
 }
 
-func main() {
+func main() { os.Exit(run()) }
+
+func run() int {
 	var c cli
-	ctx := kong.Parse(&c, kong.Name("holdfast"), kong.BindTo(context.Background(), (*context.Context)(nil)))
-	if err := ctx.Run(); err != nil {
-		ctx.Errorf("%v", err)
-		os.Exit(1)
+	parser := kong.Must(&c, kong.Name("holdfast"), kong.Description(description))
+	parsed, err := parser.Parse(os.Args[1:])
+	if err != nil {
+		return fail(&usageError{err})
 	}
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	context.AfterFunc(ctx, stop) // a second Ctrl-C ends the program at once
+	parsed.BindTo(ctx, (*context.Context)(nil))
+	return fail(parsed.Run())
 }

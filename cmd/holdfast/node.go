@@ -8,10 +8,8 @@ import (
 	"io/fs"
 	"log/slog"
 	"os"
-	"os/signal"
 	"runtime/debug"
 	"strings"
-	"syscall"
 	"time"
 
 	"holdfast/node"
@@ -76,8 +74,6 @@ func (c *nodeRunCmd) Validate() error {
 // Run serves until it is interrupted. Once the node serves and is a member it
 // prints "ready" and its URL on stdout.
 func (c *nodeRunCmd) Run(ctx context.Context) error {
-	ctx, stop := signal.NotifyContext(ctx, os.Interrupt, syscall.SIGTERM)
-	defer stop()
 	cfg := c.config()
 	if err := c.readInvite(&cfg); err != nil {
 		return err

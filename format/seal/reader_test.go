@@ -45,11 +45,12 @@ func fourPieces(t *testing.T) sealed {
 
 // counted is a Source that counts the pieces not given back, and may fail.
 type counted struct {
-	src  *cutSource
-	out  atomic.Int64 // pieces given out and not released
-	fail map[int]error
-	n    int
-	name func(i int) id.Name
+	src   *cutSource
+	out   atomic.Int64  // pieces given out and not released
+	fail  map[int]error // instead of that piece
+	n     int
+	extra bool // adds a piece behind the last
+	name  func(i int) id.Name
 }
 
 func newCounted(stream []byte) *counted {
@@ -63,6 +64,10 @@ func (c *counted) Next() (*Piece, error) {
 		return nil, err
 	}
 	p, err := c.src.Next()
+	if err == io.EOF && c.extra {
+		c.extra = false
+		p, err = &Piece{Bytes: make([]byte, 1000)}, nil
+	}
 	if err != nil {
 		return nil, err
 	}
@@ -206,6 +211,20 @@ func TestReaderFailsAtTheEnd(t *testing.T) {
 			}
 		})
 	}
+}
+
+func TestReaderGoesOn(t *testing.T) {
+	s := fourPieces(t)
+	src := newCounted(s.stream)
+	src.extra = true
+	r, err := NewReader(t.Context(), s.k, s.want, src, Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if n, err := r.WriteTo(io.Discard); !errors.Is(err, ErrLength) || n != s.want.TrueSize {
+		t.Errorf("%d bytes, %v", n, err)
+	}
+	src.settled(t, r)
 }
 
 func TestReaderSourceFails(t *testing.T) {

@@ -47,7 +47,7 @@ func OpenRecord(purpose [32]byte, kind string, aad, record []byte, max int) ([]b
 	if len(record) > 0 && record[0] != recordVersion {
 		return nil, ErrVersion
 	}
-	if len(record) < RecordOverhead {
+	if len(record) < RecordOverhead || len(record) > max {
 		return nil, fmt.Errorf("%w: %d bytes", ErrRecord, len(record))
 	}
 	salt, have := record[1:1+saltSize], record[1+saltSize:recordHead]

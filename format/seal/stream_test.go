@@ -110,6 +110,40 @@ func TestStreamProperties(t *testing.T) {
 	})
 }
 
+// Padding is zero even in buffers that held something else before.
+func TestDirtyBuffers(t *testing.T) {
+	k, p := testKeys(41)
+	stock := NewBuffers(1)
+	buf, free, err := stock.Get(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i := range buf {
+		buf[i] = 0xff
+	}
+	free()
+	for _, n := range []int64{0, 1000, 300001, 8380000} {
+		want, _, err := Seal(bytes.Repeat([]byte{0xff}, 9<<20)[:0], k, p, golden.Pattern(n))
+		if err != nil {
+			t.Fatal(err)
+		}
+		s := NewStream(t.Context(), k, p, bytes.NewReader(golden.Pattern(n)), Options{Buffers: stock})
+		defer s.Close()
+		if !bytes.Equal(collect(t, s), want) {
+			t.Errorf("NewStream, %d bytes: padding differs", n)
+		}
+		at := NewStreamAt(t.Context(), k, p, bytes.NewReader(golden.Pattern(n)), n, Options{Buffers: stock})
+		defer at.Close()
+		if !bytes.Equal(collect(t, at), want) {
+			t.Errorf("NewStreamAt, %d bytes: padding differs", n)
+		}
+		content := at.Result().Content
+		if _, err := Open(nil, k, content, want); err != nil {
+			t.Errorf("%d bytes: %v", n, err)
+		}
+	}
+}
+
 // A retry seals the same bytes again, from any piece on and any piece alone.
 func TestResume(t *testing.T) {
 	k, p := testKeys(31)
@@ -379,6 +413,34 @@ func TestSealSegmentRefusesWrongSizes(t *testing.T) {
 			}()
 			s.SealSegment(nil, make([]byte, c.n), c.index, c.last)
 		})
+	}
+}
+
+// A segment shorter than it must be is refused even if whoever holds the keys
+// sealed it so: a stream has one length for one plaintext.
+func TestOpenSegmentRefusesWrongSizes(t *testing.T) {
+	k, p := testKeys(38)
+	s := NewSealer(k, p)
+	o, err := NewOpener(k, p, s.Commitment())
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, c := range map[string]struct {
+		n     int
+		index uint32
+		last  bool
+	}{
+		"short in the middle": {plainRest - 1, 1, false}, "short first": {plainFirst - 1, 0, false}, "too long": {plainRest + 1, 1, true},
+		"first too long": {plainFirst + 1, 0, true}, "empty last": {0, 1, true},
+	} {
+		if out, err := o.OpenSegment(nil, s.seal(nil, make([]byte, c.n), c.index, c.last), c.index, c.last); !errors.Is(err, ErrSegment) || out != nil {
+			t.Errorf("%s: %d bytes, %v", name, len(out), err)
+		}
+	}
+	for _, b := range [][]byte{nil, make([]byte, TagSize-1)} {
+		if _, err := o.OpenSegment(nil, b, 0, true); !errors.Is(err, ErrSegment) {
+			t.Errorf("%d bytes: %v", len(b), err)
+		}
 	}
 }
 

@@ -15,6 +15,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"holdfast/api"
@@ -74,11 +75,12 @@ type Options struct {
 	Log     *slog.Logger
 }
 
-// Member is this node in its service. Its methods are for one goroutine.
+// Member is this node in its service. Its methods are for one goroutine, except
+// Joined.
 type Member struct {
 	opt    Options
 	server api.Caller
-	joined *Membership // nil until then
+	joined atomic.Pointer[Membership] // nil until then
 }
 
 // Open reads the membership, if there is one, and pins its keys.
@@ -98,18 +100,19 @@ func Open(opt Options) (*Member, error) {
 	if known.Node != opt.Self.ID() {
 		return nil, fmt.Errorf("%w (it was node %s)", ErrOtherIdentity, known.Node)
 	}
-	m.joined = &known
+	m.joined.Store(&known)
 	opt.Pinned(known)
 	return m, nil
 }
 
 // Joined tells whether this node is a member.
-func (m *Member) Joined() bool { return m.joined != nil }
+func (m *Member) Joined() bool { return m.joined.Load() != nil }
 
 // Join makes one attempt to join, or as a member to renew the declaration. An
 // error that is ErrRefused or ErrOtherService will not pass by itself.
 func (m *Member) Join(ctx context.Context) error {
-	if m.joined == nil && m.opt.Invite == "" {
+	known := m.joined.Load()
+	if known == nil && m.opt.Invite == "" {
 		return ErrNoInvite
 	}
 	declaration, err := m.opt.Declare()
@@ -117,7 +120,7 @@ func (m *Member) Join(ctx context.Context) error {
 		return fmt.Errorf("%w: %w", ErrRefused, err)
 	}
 	req := api.JoinRequest{Declaration: declaration}
-	if m.joined == nil {
+	if known == nil {
 		req.Invite = m.opt.Invite
 	}
 	res, err := api.JoinNode.Call(ctx, m.server, api.Args{}, req)
@@ -136,8 +139,8 @@ func (m *Member) Join(ctx context.Context) error {
 	if got.Node != m.opt.Self.ID() {
 		return fmt.Errorf("%w: it took the declaration for node %s", ErrRefused, got.Node)
 	}
-	if m.joined != nil {
-		if m.joined.TicketKey != got.TicketKey || m.joined.OrderKey != got.OrderKey {
+	if known != nil {
+		if known.TicketKey != got.TicketKey || known.OrderKey != got.OrderKey {
 			return ErrOtherService
 		}
 		return nil
@@ -151,7 +154,7 @@ func (m *Member) Join(ctx context.Context) error {
 	if err := durable.WriteFile(filepath.Join(m.opt.Dir, fileMember), raw); err != nil {
 		return fmt.Errorf("member: %w", err)
 	}
-	m.joined = &got
+	m.joined.Store(&got)
 	m.opt.Pinned(got)
 	return nil
 }

@@ -6,6 +6,7 @@ import (
 	"io/fs"
 	"syscall"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"holdfast/format/blob"
@@ -82,34 +83,38 @@ func TestPoisonedBlobIsNotTrusted(t *testing.T) {
 func TestSecondWriterSharesTheFirstOnesFate(t *testing.T) {
 	for name, fate := range map[string]error{"good": nil, "bad": ErrIO} {
 		t.Run(name, func(t *testing.T) {
-			d, err := OpenDisk(t.TempDir(), Options{Capacity: 1 << 30})
-			if err != nil {
-				t.Fatal(err)
-			}
-			defer d.Close()
-			key, data := testKey(name)
-			u := d.use(key.Upload)
-			defer d.done(u)
-			first := &freshBlob{done: make(chan struct{}), size: int64(len(data))}
-			u.mu.Lock()
-			u.fresh[key.Name] = first
-			u.mu.Unlock()
-			result := make(chan error)
-			go func() { result <- put(d, key, data) }()
-			select {
-			case err := <-result:
-				t.Fatalf("did not wait: %v", err)
-			case <-time.After(20 * time.Millisecond):
-			}
-			u.mu.Lock()
-			delete(u.fresh, key.Name)
-			first.err = fate
-			close(first.done)
-			u.mu.Unlock()
-			if err := <-result; !errors.Is(err, fate) || fate == nil && err != nil {
-				t.Fatalf("have %v, want %v", err, fate)
-			}
+			dir := t.TempDir()
+			synctest.Test(t, func(t *testing.T) { shareFate(t, dir, name, fate) })
 		})
+	}
+}
+
+func shareFate(t *testing.T, dir, name string, fate error) {
+	d, err := OpenDisk(dir, Options{Capacity: 1 << 30})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer d.Close()
+	key, data := testKey(name)
+	u := d.use(key.Upload)
+	defer d.done(u)
+	first := &freshBlob{done: make(chan struct{}), size: int64(len(data))}
+	u.mu.Lock()
+	u.fresh[key.Name] = first
+	u.mu.Unlock()
+	result := make(chan error, 1)
+	go func() { result <- put(d, key, data) }()
+	synctest.Wait()
+	if len(result) > 0 {
+		t.Fatalf("did not wait: %v", <-result)
+	}
+	u.mu.Lock()
+	delete(u.fresh, key.Name)
+	first.err = fate
+	close(first.done)
+	u.mu.Unlock()
+	if err := <-result; !errors.Is(err, fate) || fate == nil && err != nil {
+		t.Fatalf("have %v, want %v", err, fate)
 	}
 }
 

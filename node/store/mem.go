@@ -19,6 +19,8 @@ type Mem struct {
 
 	mu         sync.Mutex // guards what follows
 	live       map[Key][]byte
+	held       map[id.Upload]Usage
+	all        Usage
 	closed     map[id.Upload]Usage
 	trash      []memTrash
 	quarantine map[Key][]byte
@@ -35,7 +37,7 @@ func NewMem(capacity int64, now func() time.Time) *Mem {
 	if now == nil {
 		now = time.Now
 	}
-	return &Mem{capacity: capacity, now: now, live: map[Key][]byte{}, closed: map[id.Upload]Usage{},
+	return &Mem{capacity: capacity, now: now, live: map[Key][]byte{}, held: map[id.Upload]Usage{}, closed: map[id.Upload]Usage{},
 		quarantine: map[Key][]byte{}, writers: map[*memWriter]bool{}}
 }
 
@@ -67,7 +69,7 @@ func (m *Mem) Begin(key Key, size, budget int64) (Writer, error) {
 
 // spoken is what the upload would hold with one more writer; a name counts once.
 func (m *Mem) spoken(key Key, size int64) int64 {
-	sum := m.usage(key.Upload).Bytes
+	sum := m.held[key.Upload].Bytes
 	sizes := map[id.Name]int64{key.Name: size}
 	for w := range m.writers {
 		if w.key.Upload == key.Upload && m.live[w.key] == nil {
@@ -80,13 +82,18 @@ func (m *Mem) spoken(key Key, size int64) int64 {
 	return sum
 }
 
-func (m *Mem) usage(u id.Upload) (sum Usage) {
-	for key, data := range m.live {
-		if key.Upload == u {
-			sum = sum.Add(Usage{1, int64(len(data))})
-		}
+// change adds a blob or takes one away (nil), with mu held.
+func (m *Mem) change(key Key, data []byte) {
+	if old := m.live[key]; old != nil {
+		gone := Usage{1, int64(len(old))}
+		m.held[key.Upload], m.all = m.held[key.Upload].Sub(gone), m.all.Sub(gone)
+		delete(m.live, key)
 	}
-	return sum
+	if data != nil {
+		more := Usage{1, int64(len(data))}
+		m.held[key.Upload], m.all = m.held[key.Upload].Add(more), m.all.Add(more)
+		m.live[key] = data
+	}
 }
 
 // Open implements Store.
@@ -129,7 +136,7 @@ func (m *Mem) List(u id.Upload, after id.Name, limit int) ([]Entry, error) {
 func (m *Mem) Usage(u id.Upload) (Usage, error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	return m.usage(u), nil
+	return m.held[u], nil
 }
 
 // CloseUpload implements Store.
@@ -139,11 +146,11 @@ func (m *Mem) CloseUpload(u id.Upload) (Usage, error) {
 	if gone, closed := m.closed[u]; closed {
 		return gone, nil
 	}
-	gone := m.usage(u)
+	gone := m.held[u]
 	m.closed[u] = gone
 	for key := range m.live {
 		if key.Upload == u {
-			delete(m.live, key)
+			m.change(key, nil)
 		}
 	}
 	m.trash = append(m.trash, memTrash{gone, m.now()})
@@ -158,7 +165,7 @@ func (m *Mem) Remove(u id.Upload, names []id.Name) (Usage, error) {
 	for _, name := range names {
 		if data := m.live[Key{u, name}]; data != nil {
 			gone = gone.Add(Usage{1, int64(len(data))})
-			delete(m.live, Key{u, name})
+			m.change(Key{u, name}, nil)
 		}
 	}
 	m.trash = append(m.trash, memTrash{gone, m.now()})
@@ -174,7 +181,7 @@ func (m *Mem) Quarantine(key Key) error {
 		return ErrUnknown
 	}
 	m.quarantine[key] = data
-	delete(m.live, key)
+	m.change(key, nil)
 	return nil
 }
 
@@ -202,10 +209,7 @@ func (m *Mem) Status() Status {
 }
 
 func (m *Mem) status() Status {
-	s := Status{Capacity: m.capacity, Counted: true}
-	for _, data := range m.live {
-		s.Held = s.Held.Add(Usage{1, int64(len(data))})
-	}
+	s := Status{Held: m.all, Capacity: m.capacity, Counted: true}
 	for _, t := range m.trash {
 		s.Trash = s.Trash.Add(t.usage)
 	}
@@ -267,7 +271,7 @@ func (w *memWriter) Commit() error {
 		err = ErrClosed
 	}
 	if err == nil && m.live[w.key] == nil {
-		m.live[w.key] = w.tail.file.(*memFile).data
+		m.change(w.key, w.tail.file.(*memFile).data)
 	}
 	m.mu.Unlock()
 	w.end(err)

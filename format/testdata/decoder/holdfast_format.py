@@ -1,7 +1,7 @@
 """An independent decoder of the Holdfast format, version 1, written from docs/format.md and docs/vectors.md alone.
 
-It shows that the specification suffices, and is not made for speed. It needs Python 3.11, python3-cryptography (AES-GCM,
-HKDF, Ed25519) and python3-argon2; everything else is here. This module gathers what the others offer:
+It shows that the specification suffices, and is not made for speed. It needs Python 3.11, python3-cryptography
+(AES-GCM, HKDF, Ed25519) and python3-argon2; everything else is here. This module gathers what the others offer:
 
     ids         sections 1, 2    text of ids and names, key ids, HKDF
     stream      sections 3 to 5  padding, content streams, pieces and names

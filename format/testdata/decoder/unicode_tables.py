@@ -1,7 +1,7 @@
 """Character properties of Unicode 14 that Python's unicodedata does not have, as ranges of code points.
 
-They are taken from the Unicode Character Database: ArabicShaping.txt (Joining_Type), Scripts.txt, DerivedCoreProperties.txt
-(Default_Ignorable_Code_Point) and HangulSyllableType.txt.
+They are taken from the Unicode Character Database: ArabicShaping.txt (Joining_Type), Scripts.txt,
+DerivedCoreProperties.txt (Default_Ignorable_Code_Point) and HangulSyllableType.txt.
 """
 
 import bisect

@@ -106,21 +106,16 @@ func (f *Fleet) openHeartbeat(ctx context.Context, text string) (member, ticket.
 // the database was restored from a backup, and the orders that it would give
 // have numbers that this node did under another meaning.
 func (f *Fleet) checkProgress(ctx context.Context, m member, h ticket.Heartbeat) (epoch int64, err error) {
-	if epoch, err = f.cfg.Store.Epoch(ctx); err != nil {
+	last, err := f.cfg.Store.Issued(ctx, m.Node)
+	if err != nil {
 		return 0, fmt.Errorf("heartbeat: %w", err)
 	}
-	issued := h.Number
-	if h.Epoch == epoch {
-		if issued, err = f.cfg.Store.Issued(ctx, m.Node, epoch); err != nil {
-			return 0, fmt.Errorf("heartbeat: %w", err)
-		}
-	}
-	if h.Epoch <= epoch && h.Number <= issued {
-		return epoch, nil
+	if h.Epoch < last.Epoch || h.Epoch == last.Epoch && h.Number <= last.Number {
+		return last.Epoch, nil
 	}
 	f.cfg.Log.Error("a node has done orders that the database does not know: the database was restored from a backup; raise its epoch above the node's before anything is deleted",
-		"node", m.Node, "node_epoch", h.Epoch, "node_order", h.Number, "database_epoch", epoch, "database_order", issued)
-	return 0, fmt.Errorf("%w: it is at order %d of epoch %d, the database in epoch %d; the operator has to raise the database's epoch", ErrRestored, h.Number, h.Epoch, epoch)
+		"node", m.Node, "node_epoch", h.Epoch, "node_order", h.Number, "database_epoch", last.Epoch, "database_order", last.Number)
+	return 0, fmt.Errorf("%w: it is at order %d of epoch %d, the database in epoch %d; the operator has to raise the database's epoch", ErrRestored, h.Number, h.Epoch, last.Epoch)
 }
 
 func (f *Fleet) checkClock(h ticket.Heartbeat) error {

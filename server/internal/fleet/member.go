@@ -148,8 +148,9 @@ type Store interface {
 	Orders(ctx context.Context, node id.Node, after Progress, limit int) ([]Order, error)
 	// OrdersAt returns those of the named orders that exist.
 	OrdersAt(ctx context.Context, node id.Node, at []Progress) (map[Progress]Order, error)
-	// Issued is the number of the last order that the node was given in an epoch, or 0.
-	Issued(ctx context.Context, node id.Node, epoch int64) (int64, error)
+	// Issued is the database's epoch and the number of the last order that the
+	// node was given in it, or 0; ErrUnknownNode if there is no such node.
+	Issued(ctx context.Context, node id.Node) (Progress, error)
 }
 
 // Node is a node as the rest of the server sees it.

@@ -29,6 +29,8 @@ func NewClock() *Clock {
 	return &Clock{at: time.Date(2031, 5, 14, 13, 27, 43, 0, time.UTC)}
 }
 
+var today = ticket.Day(NewClock().at)
+
 // Now is the time.
 func (c *Clock) Now() time.Time {
 	c.mu.Lock()
@@ -60,7 +62,7 @@ func NewNode(t testing.TB, operator, jurisdiction, url string) *Node {
 	}
 	n := &Node{Key: key, ID: ticket.NodeID(public)}
 	n.Declared = ticket.Declaration{
-		Public: [32]byte(public), Operator: operator, Jurisdiction: jurisdiction, URL: url, Capacity: 1 << 40, Day: 22000,
+		Public: [32]byte(public), Operator: operator, Jurisdiction: jurisdiction, URL: url, Capacity: 1 << 40, Day: today,
 	}
 	if n.Declaration, err = ticket.Sign(key, n.Declared); err != nil {
 		t.Fatal(err)
@@ -71,7 +73,20 @@ func NewNode(t testing.TB, operator, jurisdiction, url string) *Node {
 // Receipt is the node's receipt for blobs.
 func (n *Node) Receipt(t testing.TB, upload id.Upload, blobs ...upload.Blob) string {
 	t.Helper()
-	text, err := ticket.SignText(n.Key, ticket.Receipt{Upload: upload, Node: n.ID, Day: 22000, Blobs: blobs})
+	text, err := ticket.SignText(n.Key, ticket.Receipt{Upload: upload, Node: n.ID, Day: today, Blobs: blobs})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return text
+}
+
+// Heartbeat is the node's sign of life at that time, when it has done the orders
+// up to a number of an epoch.
+func (n *Node) Heartbeat(t testing.TB, at time.Time, epoch, number int64) string {
+	t.Helper()
+	text, err := ticket.SignText(n.Key, ticket.Heartbeat{
+		Node: n.ID, Time: at.Unix(), Capacity: n.Declared.Capacity, Epoch: epoch, Number: number, Program: "test", Nonce: id.New[[16]byte](),
+	})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -209,8 +209,8 @@ func TestRevoke(t *testing.T) {
 	r.must(r.Revoke(t.Context(), handle, send.Manage.Reveal())) // repeating is harmless
 	r.want(r.Revoke(t.Context(), handle, other.Manage.Reveal()), share.ErrManage)
 	for i, n := range r.fleet.Nodes {
-		if number, err := r.store.Issued(t.Context(), n.ID, 1); err != nil || number != 1 {
-			t.Errorf("node %d of its chains has %d orders, %v", i, number, err)
+		if last, err := r.store.Issued(t.Context(), n.ID); err != nil || last.Number != 1 {
+			t.Errorf("node %d of its chains has orders %+v, %v", i, last, err)
 		}
 	}
 	_, err := r.Look(t.Context(), other.Link.Handle, auth(other))

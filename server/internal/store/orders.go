@@ -27,9 +27,8 @@ func enqueueDelete(ctx context.Context, tx *sql.Tx, upload id.Upload, nodes []id
 	for _, node := range slices.Compact(nodes) {
 		var num, number int64
 		var state int
-		err := tx.QueryRowContext(ctx, `UPDATE node SET issued = CASE WHEN state <> $1 THEN issued WHEN issue_epoch = $2 THEN issued + 1 ELSE 1 END,
-			issue_epoch = CASE WHEN state <> $1 THEN issue_epoch ELSE $2 END
-			WHERE id = $3 RETURNING num, state, issued`, nodeMember, epoch, node[:]).Scan(&num, &state, &number)
+		err := tx.QueryRowContext(ctx, `UPDATE node SET issued = CASE WHEN state = $1 THEN issued + 1 ELSE issued END
+			WHERE id = $2 RETURNING num, state, issued`, nodeMember, node[:]).Scan(&num, &state, &number)
 		if errors.Is(err, sql.ErrNoRows) {
 			return fmt.Errorf("order deletion: node %s: %w", node, fleet.ErrUnknownNode)
 		}
@@ -63,7 +62,7 @@ func (s *Store) RaiseEpoch(ctx context.Context, above int64) (int64, error) {
 				SELECT node, $1, ROW_NUMBER() OVER (PARTITION BY node ORDER BY epoch, number), action, upload, day
 				FROM node_order WHERE outcome = 0`,
 			`DELETE FROM node_order WHERE outcome = 0 AND epoch < $1`,
-			`UPDATE node SET issue_epoch = $1, issued = (SELECT COUNT(*) FROM node_order WHERE node_order.node = node.num AND node_order.epoch = $1)`,
+			`UPDATE node SET issued = (SELECT COUNT(*) FROM node_order WHERE node_order.node = node.num AND node_order.epoch = $1)`,
 		} {
 			if err := exec(ctx, tx, "give orders new numbers", statement, epoch); err != nil {
 				return err
@@ -78,22 +77,20 @@ func (s *Store) RaiseEpoch(ctx context.Context, above int64) (int64, error) {
 }
 
 // Issued implements fleet.Store.
-func (s *Store) Issued(ctx context.Context, node id.Node, epoch int64) (int64, error) {
-	var issued int64
+func (s *Store) Issued(ctx context.Context, node id.Node) (fleet.Progress, error) {
+	var last fleet.Progress
 	err := s.read(ctx, func(q queryer) error {
-		err := q.QueryRowContext(ctx, `SELECT issued FROM node WHERE id = $1 AND issue_epoch = $2`, node[:], epoch).Scan(&issued)
+		err := q.QueryRowContext(ctx, `SELECT m.epoch, n.issued FROM meta m CROSS JOIN node n WHERE n.id = $1`, node[:]).Scan(&last.Epoch, &last.Number)
 		if errors.Is(err, sql.ErrNoRows) {
-			issued, err = 0, nil
+			return fleet.ErrUnknownNode
 		}
 		return err
 	})
 	if err != nil {
-		return 0, fmt.Errorf("read last order: %w", err)
+		return last, fmt.Errorf("read last order: %w", err)
 	}
-	return issued, nil
+	return last, nil
 }
-
-const selectOrder = `SELECT o.epoch, o.number, o.action, o.upload, o.day, o.outcome FROM node_order o JOIN node n ON n.num = o.node WHERE n.id = $1`
 
 // Orders implements fleet.Store.
 func (s *Store) Orders(ctx context.Context, node id.Node, after fleet.Progress, limit int) ([]fleet.Order, error) {

@@ -245,6 +245,7 @@ func endedKeepsNothing(s *suite) {
 	s.must(err)
 	s.must(s.FailLink(ctx, send.Link.Handle, func(int64) (int64, error) { return now + 10, nil }))
 	s.must(s.EndLink(ctx, send.Link.Handle, share.Revoked, someDay))
+	s.ordered(1, 1, 1, 0) // also the one that only stood by
 	s.read(send.Link.Handle, func(ctx context.Context, l share.Link, r share.Reader) {
 		want := share.Link{Handle: send.Link.Handle, Manage: send.Link.Manage, State: share.Revoked, EndedDay: someDay}
 		if fmt.Sprint(l) != fmt.Sprint(want) {
@@ -275,6 +276,7 @@ func endedOnce(s *suite) {
 	_, send := s.committed(0)
 	s.must(s.EndLink(s.Context(), send.Link.Handle, share.Expired, someDay))
 	s.must(s.EndLink(s.Context(), send.Link.Handle, share.Revoked, someDay+1))
+	s.ordered(1, 1, 1, 0)
 	l, err := s.link(send.Link.Handle)
 	s.must(err)
 	if l.State != share.Expired || l.EndedDay != someDay {

@@ -27,6 +27,7 @@ type Store interface {
 	// From the fleet: chains refer to nodes that are there.
 	AddInvite(ctx context.Context, invite fleet.Invitation, now time.Time) error
 	AdmitNode(ctx context.Context, m fleet.Member, invite [sha256.Size]byte, now time.Time) error
+	Issued(ctx context.Context, node id.Node) (fleet.Progress, error)
 }
 
 // Admit makes nodes members.
@@ -77,6 +78,18 @@ func (s *suite) want(err, target error) {
 	s.Helper()
 	if !errors.Is(err, target) {
 		s.Fatalf("have %v, want %v", err, target)
+	}
+}
+
+// ordered fails unless each of the nodes was given so many orders.
+func (s *suite) ordered(want ...int64) {
+	s.Helper()
+	for i, number := range want {
+		last, err := s.Issued(s.Context(), s.fleet.Nodes[i].ID)
+		s.must(err)
+		if last.Number != number {
+			s.Errorf("node %d was given %d orders, want %d", i, last.Number, number)
+		}
 	}
 }
 

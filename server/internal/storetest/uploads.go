@@ -179,6 +179,7 @@ func abandoning(s *suite) {
 	s.must(s.StagePage(ctx, u.ID, 0, []byte("page"), plenty))
 	s.must(s.AbandonUpload(ctx, u.ID, someDay))
 	s.want(s.AbandonUpload(ctx, u.ID, someDay), upload.ErrClosed)
+	s.ordered(1, 1, 1, 0)
 	have, err := s.Upload(ctx, u.ID)
 	s.must(err)
 	if have.State != upload.Abandoned {

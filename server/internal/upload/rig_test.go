@@ -88,9 +88,9 @@ func (r *rig) commit(g upload.Grant, s *servertest.Send) (upload.Done, error) {
 
 func (r *rig) issued(n *servertest.Node) int64 {
 	r.Helper()
-	number, err := r.store.Issued(r.Context(), n.ID, 1)
+	last, err := r.store.Issued(r.Context(), n.ID)
 	r.must(err)
-	return number
+	return last.Number
 }
 
 func nobody() id.Upload { return id.New[id.Upload]() }

@@ -90,7 +90,9 @@ describe('a descriptor', () => {
     const encoded = encodeDescriptor(file('a/b', all()));
     for (let at = 0; at < encoded.length; at++) {
       const damaged = flip(encoded, at, at % 8);
-      const code = await failure(() => expect(encodeDescriptor(decodeDescriptor(damaged))).toEqual(damaged));
+      const code = await failure(() =>
+        expect(Buffer.compare(encodeDescriptor(decodeDescriptor(damaged)), damaged)).toBe(0),
+      );
       expect([undefined, 'encoding']).toContain(code);
     }
   });

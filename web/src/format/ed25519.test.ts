@@ -1,7 +1,7 @@
 import { ed25519 } from '@noble/curves/ed25519.js';
 import { describe, expect, test } from 'vitest';
 import type { Bytes } from './bytes.ts';
-import { verify, verifyInScript } from './ed25519.ts';
+import { isHonestPoint, verify, verifyInScript } from './ed25519.ts';
 import { fromHex } from './vectors/case.kit.ts';
 import { flip, Random } from './vectors/random.kit.ts';
 
@@ -74,9 +74,11 @@ describe('refused before anybody is asked', () => {
     const { Point } = ed25519;
     const eighth = Point.fromHex('c7176a703d4dd84fba3c0b760d10670f2a2053fa2c39ccc64ec7fd7792ac037a');
     expect(eighth.isSmallOrder()).toBe(true);
+    expect(isHonestPoint(publicKey)).toBe(true);
     let point = eighth;
     for (let i = 0; i < 8; i++) {
       const weak = new Uint8Array(point.toBytes());
+      expect(isHonestPoint(weak)).toBe(false);
       expect(await verify(weak, zero, message)).toBe(false);
       expect(await verify(publicKey, new Uint8Array([...weak, ...signature.subarray(32)]), message)).toBe(false);
       point = point.add(eighth);
@@ -89,6 +91,7 @@ describe('refused before anybody is asked', () => {
         const key = new Uint8Array(32).fill(0xff);
         key[0] = low;
         key[31] = high;
+        expect(isHonestPoint(key)).toBe(false);
         expect(await verify(key, signature, message)).toBe(false);
       }
     }

@@ -17,7 +17,7 @@ const SMALL_ORDER: ReadonlySet<string> = new Set([
 ]);
 
 /** Whether the point is one that an honest signer could name: its y below 2^255-19, and not of small order. */
-function isHonestPoint(point: Bytes): boolean {
+export function isHonestPoint(point: Bytes): boolean {
   const y = point.slice();
   y[31] = (y[31] ?? 0) & 0x7f;
   const atLeastP = y[31] === 0x7f && y.subarray(1, 31).every((b) => b === 0xff) && (y[0] ?? 0) >= 0xed;

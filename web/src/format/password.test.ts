@@ -31,7 +31,7 @@ describe('a password', () => {
   test('once prepared is prepared', async () => {
     const random = new Random(18);
     let taken = 0;
-    for (let i = 0; i < 20_000; i++) {
+    for (let i = 0; i < 6000; i++) {
       const text = String.fromCodePoint(...Array.from({ length: 1 + random.below(4) }, () => random.below(0x3400)));
       let prepared: string | undefined;
       const code = await failure(() => {
@@ -43,6 +43,6 @@ describe('a password', () => {
         taken++;
       }
     }
-    expect(taken).toBeGreaterThan(5000);
+    expect(taken).toBeGreaterThan(1000);
   });
 });

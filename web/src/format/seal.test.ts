@@ -191,6 +191,12 @@ describe('opening refuses', () => {
     }
   });
 
+  test('a short segment within, even from somebody who has the keys', async () => {
+    const iv = new Uint8Array([...head.prefix, 0, 0, 0, 1, 0]);
+    const short = await crypto.subtle.encrypt({ name: 'AES-GCM', iv }, sealer.segmentKey, new Uint8Array(1000));
+    expect(await failure(() => opener.openSegment(new Uint8Array(short), 1))).toBe('segment');
+  });
+
   test('a stream cut between segments, whatever length is claimed', async () => {
     const shorter = streamLength(770_048); // two segments and a part of the third
     const other = await Opener.create(keys, head, sealer.commitment, shorter);

@@ -39,7 +39,7 @@ export function streamLengthOf(trueSize: number): number {
 /** The bytes of padded plaintext in a stream of that length, which is valid or refused (`length`). */
 export function plainLength(length: number): number {
   const p = length - HEADER_SIZE - TAG_SIZE * Math.ceil(length / SEGMENT_SIZE);
-  if (!(length <= MAX_STREAM) || !isPaddedLength(p) || streamLength(p) !== length) {
+  if (!isPaddedLength(p) || streamLength(p) !== length) {
     throw new FormatError('length', `no stream has ${length} bytes`);
   }
   return p;

@@ -196,12 +196,9 @@ func removing(t *testing.T, s Opened) {
 	successor := NewNode(t, NewClock(), "B", "NZ", "https://a.example").Member(t)
 	wantErr(t, "its URL is free", s.AdmitNode(t.Context(), successor, hash, start), nil)
 	ok(t, s.Order(t.Context(), id.Upload{1}, []id.Node{m.Node, successor.Node}, 5))
-	if issued, err := s.Issued(t.Context(), m.Node, 1); err != nil || issued != 0 {
-		t.Errorf("a removed node has order %d, %v", issued, err)
-	}
-	if issued, err := s.Issued(t.Context(), successor.Node, 1); err != nil || issued != 1 {
-		t.Errorf("its successor has order %d, %v", issued, err)
-	}
+	ok(t, s.Order(t.Context(), id.Upload{2}, []id.Node{m.Node, successor.Node}, 5))
+	wantIssued(t, s, m.Node, 1, 0)
+	wantIssued(t, s, successor.Node, 1, 2)
 }
 
 func beats(t *testing.T, s Opened) {
@@ -255,6 +252,13 @@ func orders(t *testing.T, s Opened, node id.Node, after fleet.Progress, limit in
 	return all
 }
 
+func wantIssued(t *testing.T, s Opened, node id.Node, epoch, number int64) {
+	t.Helper()
+	if got, err := s.Issued(t.Context(), node); err != nil || got != (fleet.Progress{Epoch: epoch, Number: number}) {
+		t.Errorf("issued %+v, %v", got, err)
+	}
+}
+
 func numbering(t *testing.T, s Opened) {
 	a, b := admitted(t, s, "https://a.example").Node, admitted(t, s, "https://b.example").Node
 	ok(t, s.Order(t.Context(), id.Upload{1}, []id.Node{a, b, a}, 100)) // named twice, ordered once
@@ -272,13 +276,10 @@ func numbering(t *testing.T, s Opened) {
 		if got := orders(t, s, node, fleet.Progress{Epoch: 1}, 10); !slices.Equal(got, want) {
 			t.Errorf("got  %+v\nwant %+v", got, want)
 		}
-		if issued, err := s.Issued(t.Context(), node, 1); err != nil || issued != int64(len(want)) {
-			t.Errorf("issued %d, %v", issued, err)
-		}
-		if issued, err := s.Issued(t.Context(), node, 2); err != nil || issued != 0 {
-			t.Errorf("issued %d in an epoch that has not come, %v", issued, err)
-		}
+		wantIssued(t, s, node, 1, int64(len(want)))
 	}
+	_, err := s.Issued(t.Context(), id.Node{9})
+	wantErr(t, "a stranger's orders", err, fleet.ErrUnknownNode)
 }
 
 func parts(t *testing.T, s Opened) {
@@ -363,8 +364,9 @@ func epochs(t *testing.T, s Opened) {
 	if some := orders(t, s, b, fleet.Progress{Epoch: 9}, 10); len(some) != 1 || some[0].Number != 1 {
 		t.Errorf("the other node: %+v", some)
 	}
-	if issued, err := s.Issued(t.Context(), a, 9); err != nil || issued != 4 {
-		t.Errorf("issued %d, %v", issued, err)
+	wantIssued(t, s, a, 9, 4)
+	if some := orders(t, s, a, fleet.Progress{Epoch: 1}, 10); len(some) != 1 || some[0].Number != 2 {
+		t.Errorf("left of the first epoch: %+v", some)
 	}
 	old, err := s.OrdersAt(t.Context(), a, []fleet.Progress{{Epoch: 1, Number: 1}, {Epoch: 1, Number: 2}})
 	if err != nil || len(old) != 1 || old[fleet.Progress{Epoch: 1, Number: 2}].Outcome != ticket.Done {

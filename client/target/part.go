@@ -1,0 +1,173 @@
+package target
+
+import (
+	"errors"
+	"io/fs"
+	"os"
+	"path"
+	"time"
+
+	"holdfast/format/id"
+)
+
+// Part is a file that is not whole yet. It has a hidden name beside its final
+// one, and is held by this process alone.
+type Part struct {
+	folder *Folder
+	local  string // final
+	name   string // for now
+	file   *os.File
+}
+
+// Final is what a file gets with its name.
+type Final struct {
+	ModTime    time.Time // zero: none
+	Executable bool
+	// Force replaces what has the name.
+	Force bool
+	// Durable waits until the file would survive a power cut; its name too.
+	Durable bool
+}
+
+// Part opens what an earlier try left of a revision, or begins it. The folder of
+// the file must be there.
+func (f *Folder) Part(local string, revision id.Revision) (*Part, error) {
+	name := path.Join(parent(local), partPrefix+revision.String())
+	for {
+		file, err := f.root.OpenFile(native(name), os.O_RDWR|os.O_CREATE|noFollow, 0o666)
+		if err != nil {
+			return nil, &Error{local, full(bare(err))}
+		}
+		p := &Part{folder: f, local: local, name: name, file: file}
+		err = exclusive(file)
+		if err == nil {
+			var same bool
+			if same, err = p.stands(); same && err == nil {
+				return p, nil
+			}
+		}
+		if err := errors.Join(err, file.Close()); err != nil {
+			return nil, &Error{local, bare(err)}
+		}
+	}
+}
+
+// stands tells whether the open file is still the one of that name, which its
+// last holder may have finished meanwhile.
+func (p *Part) stands() (bool, error) {
+	mine, err := p.file.Stat()
+	if err != nil {
+		return false, err
+	}
+	if !mine.Mode().IsRegular() {
+		return false, &Error{p.name, ErrFolder}
+	}
+	there, err := p.folder.root.Lstat(native(p.name))
+	if errors.Is(err, fs.ErrNotExist) {
+		return false, nil
+	}
+	return err == nil && os.SameFile(mine, there), err
+}
+
+// Size is how many bytes there are.
+func (p *Part) Size() (int64, error) {
+	info, err := p.file.Stat()
+	if err != nil {
+		return 0, p.fail(err)
+	}
+	return info.Size(), nil
+}
+
+// ReadAt implements io.ReaderAt.
+func (p *Part) ReadAt(b []byte, off int64) (int, error) { return p.file.ReadAt(b, off) }
+
+// WriteAt implements io.WriterAt.
+func (p *Part) WriteAt(b []byte, off int64) (int, error) {
+	n, err := p.file.WriteAt(b, off)
+	return n, p.fail(err)
+}
+
+// Truncate cuts the file, or makes it longer.
+func (p *Part) Truncate(size int64) error { return p.fail(p.file.Truncate(size)) }
+
+func (p *Part) fail(err error) error {
+	if err == nil {
+		return nil
+	}
+	return &Error{p.local, full(bare(err))}
+}
+
+// Keep closes the file for a later try.
+func (p *Part) Keep() error { return p.fail(p.file.Close()) }
+
+// Discard removes the file.
+func (p *Part) Discard() error {
+	return p.fail(errors.Join(p.folder.root.Remove(native(p.name)), p.file.Close()))
+}
+
+// Finish gives the file its name: in one step, and over nothing unless forced.
+func (p *Part) Finish(f Final) error {
+	if err := p.dress(f); err != nil {
+		return p.fail(err)
+	}
+	if err := p.rename(f.Force); err != nil {
+		return p.fail(err)
+	}
+	if err := p.file.Close(); err != nil {
+		return p.fail(err)
+	}
+	if f.Durable {
+		return p.folder.Sync(parent(p.local))
+	}
+	return nil
+}
+
+// dress gives the file mode and time before anyone sees it.
+func (p *Part) dress(f Final) error {
+	if f.Executable {
+		info, err := p.file.Stat()
+		if err != nil {
+			return err
+		}
+		readable := info.Mode().Perm() & 0o444
+		if err := p.file.Chmod(info.Mode().Perm() | readable>>2); err != nil {
+			return err
+		}
+	}
+	if !f.ModTime.IsZero() {
+		if err := p.folder.root.Chtimes(native(p.name), time.Time{}, f.ModTime); err != nil {
+			return err
+		}
+	}
+	if f.Durable {
+		return p.file.Sync()
+	}
+	return nil
+}
+
+func (p *Part) rename(force bool) error {
+	root, from, to := p.folder.root, native(p.name), native(p.local)
+	if force {
+		return root.Rename(from, to)
+	}
+	err := root.Link(from, to) // never replaces anything
+	switch {
+	case err == nil:
+		return root.Remove(from)
+	case errors.Is(err, fs.ErrExist):
+		return ErrExists
+	}
+	// Where the file system has no hard links: an empty file of our own, taken in
+	// one step, may be replaced.
+	mine, err := root.OpenFile(to, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o666)
+	if errors.Is(err, fs.ErrExist) {
+		return ErrExists
+	}
+	if err != nil {
+		return err
+	}
+	if err := mine.Close(); err != nil {
+		return err
+	}
+	return root.Rename(from, to)
+}

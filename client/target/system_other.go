@@ -1,0 +1,17 @@
+//go:build !unix
+
+package target
+
+import "os"
+
+const noFollow = 0
+
+// exclusive relies on the lock of the transfer's state.
+func exclusive(*os.File) error { return nil }
+
+func noSpace(error) bool { return false }
+
+func free(string) (int64, bool) { return 0, false }
+
+// syncDir: folders cannot be synced here.
+func syncDir(*os.File) error { return nil }

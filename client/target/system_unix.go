@@ -1,0 +1,44 @@
+//go:build unix
+
+package target
+
+import (
+	"errors"
+	"os"
+
+	"golang.org/x/sys/unix"
+)
+
+// noFollow keeps a link that stands where a part should be from being written through.
+const noFollow = unix.O_NOFOLLOW | unix.O_NONBLOCK
+
+func exclusive(f *os.File) error {
+	err := unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB)
+	if errors.Is(err, unix.EWOULDBLOCK) {
+		return ErrBusy
+	}
+	if errors.Is(err, unix.ENOLCK) || errors.Is(err, unix.EOPNOTSUPP) || errors.Is(err, unix.ENOSYS) {
+		return nil // a network folder without locks; the transfer's state is locked all the same
+	}
+	return err
+}
+
+func noSpace(err error) bool {
+	return errors.Is(err, unix.ENOSPC) || errors.Is(err, unix.EDQUOT)
+}
+
+func free(dir string) (int64, bool) {
+	var s unix.Statfs_t
+	if unix.Statfs(dir, &s) != nil {
+		return 0, false
+	}
+	return int64(s.Bavail) * int64(s.Bsize), true
+}
+
+func syncDir(f *os.File) error {
+	err := f.Sync()
+	if errors.Is(err, unix.EINVAL) {
+		return nil // some file systems sync no directories
+	}
+	return err
+}

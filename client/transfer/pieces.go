@@ -1,0 +1,193 @@
+package transfer
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"runtime"
+
+	"holdfast/client/blobs"
+	"holdfast/format/blob"
+	"holdfast/format/descriptor"
+	"holdfast/format/id"
+	"holdfast/format/seal"
+)
+
+// receiveBuffers is the memory of a receive: blobs on their way, and those that
+// are being opened and written.
+const receiveBuffers = inFlight + 4
+
+// pieces fetches the pieces of a stream ahead of who reads them, in order. It is
+// a seal.Source.
+type pieces struct {
+	ctx   context.Context
+	queue chan chan fetched
+}
+
+type fetched struct {
+	piece *seal.Piece
+	err   error
+}
+
+// fetch starts with piece first.
+func (s *Share) fetch(ctx context.Context, r *revision, first int) *pieces {
+	p := &pieces{ctx: ctx, queue: make(chan chan fetched, inFlight)}
+	go func() {
+		defer close(p.queue)
+		for i := first; i < r.pieces; i++ {
+			buf, free, err := s.buffers.Get(ctx)
+			result := make(chan fetched, 1)
+			if err != nil {
+				result <- fetched{err: err}
+			} else {
+				go func() {
+					data, err := s.piece(ctx, r, i, buf)
+					if err != nil {
+						free()
+						result <- fetched{err: err}
+						return
+					}
+					result <- fetched{piece: &seal.Piece{Index: i, Bytes: data, Name: r.name(i), Free: free}}
+				}()
+			}
+			select {
+			case p.queue <- result:
+			case <-ctx.Done():
+				drop(result)
+				return
+			}
+			if err != nil {
+				return
+			}
+		}
+	}()
+	return p
+}
+
+// drop gives back what comes too late.
+func drop(result <-chan fetched) {
+	if f := <-result; f.piece != nil {
+		f.piece.Release()
+	}
+}
+
+// Next implements seal.Source.
+func (p *pieces) Next() (*seal.Piece, error) {
+	result, more := <-p.queue
+	if !more {
+		if err := context.Cause(p.ctx); err != nil {
+			return nil, err
+		}
+		return nil, io.EOF
+	}
+	f := <-result
+	return f.piece, f.err
+}
+
+// drain gives back what nobody will take; the context has ended.
+func (p *pieces) drain() {
+	for result := range p.queue {
+		drop(result)
+	}
+}
+
+// name is the name of a piece's own blob; a small stream has none.
+func (r *revision) name(i int) id.Name {
+	if r.length <= blob.PackMax {
+		return id.Name{}
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.extents[i].Name
+}
+
+// piece fetches one piece of a stream into buf.
+func (s *Share) piece(ctx context.Context, r *revision, i int, buf []byte) ([]byte, error) {
+	e, err := r.extent(ctx, i, false)
+	if err != nil {
+		return nil, err
+	}
+	return s.take(ctx, r.at(i), e.offset, e.length, buf)
+}
+
+// take fetches a range of a blob when it is its turn.
+func (s *Share) take(ctx context.Context, at blobs.Locator, offset, length int64, buf []byte) ([]byte, error) {
+	select {
+	case s.turn <- struct{}{}:
+	case <-ctx.Done():
+		return nil, context.Cause(ctx)
+	}
+	defer func() { <-s.turn }()
+	data, err := s.fetcher.Fetch(ctx, at, offset, length, buf)
+	if errors.Is(err, blobs.ErrDamaged) {
+		return nil, integrity(err)
+	}
+	return data, err
+}
+
+// pour opens a stream and writes its plaintext to w in order, without the pieces
+// before, whose names are given. Root and padding are known to be right only
+// when it returns nil.
+func (s *Share) pour(ctx context.Context, r *revision, before []id.Name, w io.Writer) error {
+	ctx, cancel := context.WithCancelCause(ctx)
+	src := s.fetch(ctx, r, len(before))
+	defer func() {
+		cancel(context.Canceled)
+		src.drain()
+	}()
+	reader, err := seal.NewReader(ctx, r.keys, sealContent(r.content), src, seal.Options{
+		Workers: min(runtime.GOMAXPROCS(0), inFlight), Before: before, Params: r.params,
+	})
+	if err != nil {
+		return integrity(err)
+	}
+	defer reader.Close()
+	_, err = reader.WriteTo(w)
+	return sealed(err)
+}
+
+func sealContent(c descriptor.Content) seal.Content {
+	return seal.Content{Commitment: c.Commitment, Root: c.Root, TrueSize: c.Size}
+}
+
+// sealed tells failures of the seal, which are the sender's or an attacker's
+// work, from those of fetching and writing.
+func sealed(err error) error {
+	for _, e := range []error{seal.ErrVersion, seal.ErrLength, seal.ErrCommitment, seal.ErrSegment, seal.ErrRoot, seal.ErrPadding, seal.ErrRecord} {
+		if errors.Is(err, e) && !errors.Is(err, ErrIntegrity) {
+			return integrity(err)
+		}
+	}
+	return err
+}
+
+// kept finds the pieces at the beginning of a source that are already what they
+// should be: sealed again they have the right names. The last is always fetched.
+func (r *revision) kept(ctx context.Context, src io.ReaderAt, size int64) ([]id.Name, error) {
+	if r.length <= blob.PackMax || size == 0 {
+		return nil, nil
+	}
+	buf, free, err := r.share.buffers.Get(ctx)
+	if err != nil {
+		return nil, err
+	}
+	defer free()
+	sealer := seal.NewSealer(r.keys, r.params) // what it seals is only compared, and never leaves
+	var names []id.Name
+	for i := 0; i < r.pieces-1 && seal.PieceStart(i+1) <= size; i++ {
+		e, err := r.extent(ctx, i, false)
+		if err != nil {
+			return nil, err
+		}
+		_, name, err := sealer.SealPiece(buf, src, r.content.Size, i)
+		if errors.Is(err, seal.ErrSource) || err == nil && name != e.Name {
+			break
+		}
+		if err != nil {
+			return nil, fmt.Errorf("look at what was received: %w", err)
+		}
+		names = append(names, name)
+	}
+	return names, nil
+}

@@ -1,0 +1,190 @@
+package transfer
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"holdfast/api"
+	"holdfast/client/resume"
+	"holdfast/format/descriptor"
+	"holdfast/format/link"
+)
+
+// ErrNotOne: a link to several files cannot be written to one stream.
+var ErrNotOne = errors.New("the link has several files; receive them into a folder with -o FOLDER")
+
+// ReceiveOptions says where a link's files go.
+type ReceiveOptions struct {
+	Password string
+	// Target is the file or folder to write; "" is the current folder. Stdout, if
+	// set, gets the content of a link to one file instead.
+	Target string
+	Stdout io.Writer
+	// Force replaces files that are there.
+	Force bool
+	Report
+	// Opened is told once what the link holds, before the download is counted; may
+	// be nil. Its error ends the receive.
+	Opened func(*Share) error
+}
+
+// Received is what a receive wrote.
+type Received struct {
+	Share *Share
+	// Paths are the places of Share.Entries; empty with Stdout.
+	Paths []string
+	// Renamed are entries that are called otherwise here than by their sender.
+	Renamed []descriptor.Renaming
+	// Kept are the bytes that an earlier try had received.
+	Kept int64
+}
+
+// Receive opens a link and writes what is in it. Repeated after an interruption it
+// goes on, within the same counted download, with the same target.
+func (c *Client) Receive(ctx context.Context, l link.Link, o ReceiveOptions) (*Received, error) {
+	state, err := c.receiveState(l, o)
+	if err != nil {
+		return nil, err
+	}
+	got, err := c.receive(ctx, l, o, state)
+	if err != nil && (!errors.Is(err, ErrIntegrity) || o.Stdout != nil) {
+		return nil, errors.Join(err, idle(state))
+	}
+	return got, errors.Join(err, state.Erase())
+}
+
+// idle lets go of a state, and erases one that holds nothing.
+func idle(state *resume.Receive) error {
+	if state.Session == "" {
+		return state.Erase()
+	}
+	return state.Close()
+}
+
+// receiveState is found again by link and target.
+func (c *Client) receiveState(l link.Link, o ReceiveOptions) (*resume.Receive, error) {
+	dir, err := c.home.Sub(resumeFolder)
+	if err != nil {
+		return nil, err
+	}
+	forget(dir, c.now())
+	target := "-"
+	if o.Stdout == nil {
+		if target, err = filepath.Abs(o.Target); err != nil {
+			return nil, fmt.Errorf("target: %w", err)
+		}
+	}
+	sum := sha256.Sum256([]byte(c.server + "\x00" + l.Handle.String() + "\x00" + target))
+	return resume.OpenReceive(filepath.Join(dir, "receive-"+hex.EncodeToString(sum[:16])))
+}
+
+func (c *Client) receive(ctx context.Context, l link.Link, o ReceiveOptions, state *resume.Receive) (*Received, error) {
+	s, err := c.Open(ctx, l, OpenOptions{Password: o.Password, Session: state.Session, Report: o.Report})
+	if err != nil {
+		return nil, err
+	}
+	if o.Opened != nil {
+		if err := o.Opened(s); err != nil {
+			return nil, err
+		}
+	}
+	if o.Stdout != nil {
+		return s.toStream(ctx, o.Stdout, state)
+	}
+	return s.toDisk(ctx, o, state)
+}
+
+// started starts the download and remembers it.
+func (s *Share) started(ctx context.Context, state *resume.Receive) error {
+	session, err := s.Start(ctx)
+	if err != nil {
+		return err
+	}
+	if session == state.Session {
+		return nil
+	}
+	return state.SetSession(session)
+}
+
+// withSession calls f, and once more with a new session if the remembered one is over.
+func (s *Share) withSession(ctx context.Context, state *resume.Receive, f func() error) error {
+	remembered := state.Session != ""
+	if err := s.started(ctx, state); err != nil {
+		return err
+	}
+	err := f()
+	if !remembered || !errors.Is(err, api.SessionInvalid) {
+		return err
+	}
+	s.over()
+	if err := s.started(ctx, state); err != nil {
+		return err
+	}
+	return f()
+}
+
+func (s *Share) toStream(ctx context.Context, w io.Writer, state *resume.Receive) (*Received, error) {
+	if len(s.Entries) != 1 || s.Entries[0].Kind != descriptor.File {
+		return nil, ErrNotOne
+	}
+	err := s.withSession(ctx, state, func() error { return s.Stream(ctx, 0, w) })
+	if err != nil {
+		return nil, err
+	}
+	return &Received{Share: s}, nil
+}
+
+// Stream writes the content of an entry, which must be a file, to w in order.
+// Every byte was verified, but that the stream is whole and the one meant shows
+// only at its end: when the error is not nil, what was written must not be used.
+func (s *Share) Stream(ctx context.Context, entry int, w io.Writer) error {
+	d := s.Entries[entry]
+	if d.Kind != descriptor.File {
+		return fmt.Errorf("%s: %w", descriptor.Display(d.Path), ErrNotOne)
+	}
+	revs, err := s.revisions(ctx, []descriptor.Content{*d.Content})
+	if err != nil {
+		return err
+	}
+	err = s.pour(ctx, revs[d.Content.Revision], nil, &written{w, s.report})
+	if err != nil {
+		return fmt.Errorf("%s: %w", descriptor.Display(d.Path), err)
+	}
+	return nil
+}
+
+// written reports what passes.
+type written struct {
+	io.Writer
+	report Report
+}
+
+func (w *written) Write(p []byte) (int, error) {
+	n, err := w.Writer.Write(p)
+	w.report.progress(Written, int64(n))
+	return n, err
+}
+
+// where splits a target into the folder to write to and, for one file, its name.
+func (s *Share) where(target string) (dir, name string) {
+	if s.Bundle {
+		if target == "" {
+			return ".", ""
+		}
+		return target, ""
+	}
+	if target == "" {
+		return ".", ""
+	}
+	if info, err := os.Stat(target); err == nil && info.IsDir() || strings.HasSuffix(target, string(filepath.Separator)) {
+		return target, ""
+	}
+	return filepath.Dir(target), filepath.Base(target)
+}

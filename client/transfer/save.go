@@ -1,0 +1,306 @@
+package transfer
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"runtime"
+	"sync"
+
+	"holdfast/client/resume"
+	"holdfast/client/source"
+	"holdfast/client/target"
+	"holdfast/format/descriptor"
+	"holdfast/format/seal"
+
+	"golang.org/x/sync/errgroup"
+)
+
+const (
+	// savers is how many files are written at once.
+	savers = inFlight
+	// batch is how many revisions are asked for at once: their extents fit in one
+	// answer unless many of them are large.
+	batch = 1024
+	// slack is what must stay free besides the files.
+	slack = 1 << 20
+)
+
+// save is a receive to disk.
+type save struct {
+	s      *Share
+	force  bool
+	folder *target.Folder
+	paths  []string // of the entries, below the folder
+
+	mu    sync.Mutex // guards what follows
+	state *resume.Receive
+	kept  int64
+}
+
+// toDisk writes every entry below the target.
+func (s *Share) toDisk(ctx context.Context, o ReceiveOptions, state *resume.Receive) (got *Received, err error) {
+	dir, name := s.where(o.Target)
+	v := &save{s: s, force: o.Force, state: state}
+	planner := descriptor.NewPlanner(runtime.GOOS, descriptor.FoldsNames(runtime.GOOS))
+	for _, d := range s.Entries {
+		path, err := planner.Plan(d.Path, d.Kind)
+		if err != nil {
+			return nil, integrity(err)
+		}
+		v.paths = append(v.paths, path)
+	}
+	got = &Received{Share: s, Renamed: planner.Renamed()}
+	if name != "" {
+		v.paths[0], got.Renamed = name, nil
+	}
+	if v.folder, err = target.Open(dir); err != nil {
+		return nil, err
+	}
+	defer func() { err = errors.Join(err, v.folder.Close()) }()
+	todo, err := v.survey()
+	if err != nil {
+		return nil, err
+	}
+	if err := s.withSession(ctx, state, func() error { return v.run(ctx, todo) }); err != nil {
+		return nil, err
+	}
+	for _, path := range v.paths {
+		got.Paths = append(got.Paths, v.folder.Path(path))
+	}
+	got.Kept = v.kept
+	return got, nil
+}
+
+// survey looks at what is there before the download is counted, and returns the
+// numbers of the files that are to be fetched.
+func (v *save) survey() ([]int, error) {
+	var todo []int
+	var need int64
+	for i, d := range v.s.Entries {
+		if d.Kind != descriptor.File {
+			continue
+		}
+		there, err := v.arrived(i)
+		if err != nil {
+			return nil, err
+		}
+		if there {
+			v.kept += d.Content.Size
+			v.s.report.progress(Written, d.Content.Size)
+			continue
+		}
+		if err := v.folder.Vacant(v.paths[i], v.force); err != nil {
+			return nil, err
+		}
+		todo = append(todo, i)
+		need += d.Content.Size
+	}
+	// A part of an earlier try takes room already, so that only a first try is measured.
+	if free, known := v.folder.Free(); known && v.state.Session == "" && need+slack > free {
+		return nil, fmt.Errorf("%w (%d bytes are needed, %d are free)", target.ErrFull, need, free)
+	}
+	return todo, nil
+}
+
+// arrived tells whether an earlier try wrote the file, and nobody changed it since.
+func (v *save) arrived(i int) (bool, error) {
+	a, known := v.state.Arrived[v.key(i)]
+	if !known {
+		return false, nil
+	}
+	info, err := v.folder.Stat(v.paths[i])
+	if err != nil || info == nil {
+		return false, err
+	}
+	now := source.Of(info)
+	return a == resume.Arrived{Size: now.Size, ModTime: now.ModTime, Inode: now.Inode}, nil
+}
+
+// key names a file in the state: another revision is another file.
+func (v *save) key(i int) string {
+	return v.s.Entries[i].Content.Revision.String() + " " + v.folder.Path(v.paths[i])
+}
+
+func (v *save) run(ctx context.Context, todo []int) error {
+	if err := v.folders(); err != nil {
+		return err
+	}
+	g, ctx := errgroup.WithContext(ctx)
+	g.SetLimit(savers)
+	for len(todo) > 0 && ctx.Err() == nil {
+		left, err := v.portion(ctx, g, todo)
+		if err != nil {
+			if failed := context.Cause(ctx) != nil; failed {
+				break
+			}
+			return errors.Join(err, g.Wait())
+		}
+		todo = left
+	}
+	if err := g.Wait(); err != nil {
+		return err
+	}
+	return v.finish()
+}
+
+// portion asks for as many revisions as one answer holds, starts to fetch them,
+// and returns the files that are left.
+func (v *save) portion(ctx context.Context, g *errgroup.Group, todo []int) ([]int, error) {
+	ask := todo[:min(batch, len(todo))]
+	contents := make([]descriptor.Content, len(ask))
+	for n, i := range ask {
+		contents[n] = *v.s.Entries[i].Content
+	}
+	revs, err := v.s.revisions(ctx, contents)
+	if err != nil {
+		return nil, err
+	}
+	var small []member
+	var left []int
+	for _, i := range ask {
+		r := revs[v.s.Entries[i].Content.Revision]
+		switch {
+		case r == nil:
+			left = append(left, i)
+		case r.pieces > 1 || r.length > maxPacked:
+			g.Go(func() error { return v.large(ctx, i, r) })
+		default:
+			small = append(small, member{i, r, r.extents[0]})
+		}
+	}
+	for _, p := range join(small) {
+		g.Go(func() error { return v.pack(ctx, p) })
+	}
+	return append(left, todo[len(ask):]...), nil
+}
+
+// folders makes all folders, those of files too.
+func (v *save) folders() error {
+	made := map[string]bool{".": true}
+	for i, d := range v.s.Entries {
+		dir := v.paths[i]
+		if d.Kind == descriptor.File {
+			dir = parent(dir)
+		}
+		if made[dir] {
+			continue
+		}
+		if err := v.folder.Mkdir(dir); err != nil {
+			return err
+		}
+		made[dir] = true
+	}
+	return nil
+}
+
+// finish gives the folders their times, inner ones first, now that nothing is
+// written in them any more.
+func (v *save) finish() error {
+	for i := len(v.s.Entries) - 1; i >= 0; i-- {
+		d := v.s.Entries[i]
+		t, known := d.Time()
+		if d.Kind != descriptor.Folder || !known {
+			continue
+		}
+		if err := v.folder.Sync(v.paths[i]); err != nil {
+			return err
+		}
+		if err := v.folder.SetTime(v.paths[i], t); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// large fetches a file that has blobs of its own, going on where a part of it is.
+func (v *save) large(ctx context.Context, i int, r *revision) error {
+	part, err := v.folder.Part(v.paths[i], r.content.Revision)
+	if err != nil {
+		return err
+	}
+	err = v.continued(ctx, r, part)
+	switch {
+	case errors.Is(err, ErrIntegrity):
+		return v.about(i, errors.Join(err, part.Discard()))
+	case err != nil:
+		return v.about(i, errors.Join(err, part.Keep()))
+	}
+	return v.whole(i, part)
+}
+
+func (v *save) continued(ctx context.Context, r *revision, part *target.Part) error {
+	size, err := part.Size()
+	if err != nil {
+		return err
+	}
+	before, err := r.kept(ctx, part, size)
+	if err != nil {
+		return err
+	}
+	at := min(seal.PieceStart(len(before)), r.content.Size)
+	if err := part.Truncate(at); err != nil {
+		return err
+	}
+	v.mu.Lock()
+	v.kept += at
+	v.mu.Unlock()
+	v.s.report.progress(Written, at)
+	return v.s.pour(ctx, r, before, &appending{part, at, v.s.report})
+}
+
+// appending writes to a part in order.
+type appending struct {
+	part   *target.Part
+	at     int64
+	report Report
+}
+
+func (a *appending) Write(p []byte) (int, error) {
+	n, err := a.part.WriteAt(p, a.at)
+	a.at += int64(n)
+	a.report.progress(Written, int64(n))
+	return n, err
+}
+
+// whole gives a file that passed every check its name.
+func (v *save) whole(i int, part *target.Part) error {
+	d := v.s.Entries[i]
+	f := target.Final{Executable: d.Executable, Force: v.force, Durable: true}
+	if t, known := d.Time(); known {
+		f.ModTime = t
+	}
+	if err := part.Finish(f); err != nil {
+		return errors.Join(err, v.unfinished(part, err))
+	}
+	return v.remember(i)
+}
+
+// unfinished leaves a part that could not get its name, except where another
+// file has it: then it would only be in the way.
+func (v *save) unfinished(part *target.Part, err error) error {
+	if errors.Is(err, target.ErrExists) {
+		return part.Discard()
+	}
+	return part.Keep()
+}
+
+func (v *save) remember(i int) error {
+	info, err := v.folder.Stat(v.paths[i])
+	if err != nil || info == nil {
+		return err // somebody took it away: it was there
+	}
+	now := source.Of(info)
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	return v.state.Add(v.key(i), resume.Arrived{Size: now.Size, ModTime: now.ModTime, Inode: now.Inode})
+}
+
+// about names the file that an error is about.
+func (v *save) about(i int, err error) error {
+	var named *target.Error
+	if errors.As(err, &named) {
+		return err
+	}
+	return fmt.Errorf("%s: %w", descriptor.Display(v.s.Entries[i].Path), err)
+}

@@ -1,0 +1,229 @@
+package transfer
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"time"
+
+	"holdfast/api"
+	"holdfast/client/blobs"
+	"holdfast/client/fleet"
+	"holdfast/format/descriptor"
+	"holdfast/format/id"
+	"holdfast/format/link"
+	"holdfast/format/seal"
+)
+
+// ErrIntegrity wraps every failure that means: what came is not what was shared.
+var ErrIntegrity = errors.New("what came is not what was shared; it was not kept")
+
+func integrity(err error) error { return fmt.Errorf("%w: %w", ErrIntegrity, err) }
+
+// Share is an opened link: what is in it, as the sender sealed it.
+type Share struct {
+	// Entries are the files and folders; of a link to one file, that file.
+	Entries []descriptor.Descriptor
+	// Bundle tells whether the link lists files, Title is the list's, if it has one.
+	Bundle bool
+	Title  string
+	// Expires in Unix seconds; Left are the downloads, nil where they are not limited.
+	Expires int64
+	Left    *int64
+	// Nodes hold the copies, as far as the server says.
+	Nodes []fleet.Node
+
+	c       *Client
+	link    link.Link
+	keys    link.Keys
+	report  Report
+	fetcher *blobs.Fetcher
+	buffers *seal.Buffers
+	turn    chan struct{} // a place for each blob on its way
+
+	mu      sync.Mutex // guards session
+	session string
+}
+
+// OpenOptions of Open.
+type OpenOptions struct {
+	Password string
+	// Session of a download that was started before, which may look even when no
+	// downloads are left.
+	Session string
+	Report
+}
+
+// Open looks at a link. This is free; what follows counts as one download. The
+// error is link.ErrPasswordNeeded where one is missing, and api.WrongKey where it
+// is the wrong one.
+func (c *Client) Open(ctx context.Context, l link.Link, o OpenOptions) (*Share, error) {
+	keys, err := l.Keys(o.Password)
+	if err != nil {
+		return nil, err
+	}
+	look, err := retry(ctx, c, firstPatience, func(ctx context.Context) (api.LinkLook, error) {
+		return api.LookLink.Call(ctx, c.caller(), handleArgs(l.Handle), api.LinkAuth{Auth: id.Bytes32(keys.Auth), Session: o.Session})
+	})
+	if err != nil {
+		return nil, err
+	}
+	s := &Share{
+		Expires: look.Expires, Left: look.DownloadsLeft, c: c, link: l, keys: keys, report: o.Report, session: o.Session,
+		fetcher: blobs.NewFetcher(c.http, o.fault), buffers: seal.NewBuffers(receiveBuffers), turn: make(chan struct{}, inFlight),
+	}
+	if c.Patience > 0 {
+		s.fetcher.Patience = c.Patience
+	}
+	if s.Nodes, err = fleet.CheckAll(look.Copies, c.local); err != nil {
+		return nil, err
+	}
+	raw, err := id.Encoding.DecodeString(look.Record)
+	if err != nil {
+		return nil, integrity(fmt.Errorf("the link's record: %w", err))
+	}
+	record, err := link.OpenRecord(keys.Record, l.Handle, raw)
+	if err != nil {
+		return nil, integrity(err)
+	}
+	if record.Kind == link.OneFile {
+		s.Entries = []descriptor.Descriptor{*record.File}
+		return s, nil
+	}
+	return s, s.list(ctx, record, look.Listing)
+}
+
+func handleArgs(handle id.Handle) api.Args {
+	return api.Args{Path: map[string]string{"handle": handle.String()}}
+}
+
+// list fetches and opens a bundle's listing.
+func (s *Share) list(ctx context.Context, record link.Record, page *api.RevisionsPage) error {
+	if page == nil || len(page.Revisions) != 1 {
+		return fmt.Errorf("%w (the listing is missing)", ErrAnswer)
+	}
+	content := *record.Bundle
+	if content.Size > descriptor.MaxBundle {
+		return integrity(fmt.Errorf("a listing of %d bytes", content.Size))
+	}
+	where, err := s.places(page.Places)
+	if err != nil {
+		return err
+	}
+	rev, err := s.revision(page.Revisions[0], content, where)
+	if err != nil {
+		return err
+	}
+	rev.auth = true
+	var text bytes.Buffer
+	text.Grow(int(content.Size))
+	if err := s.pour(ctx, rev, nil, &text); err != nil {
+		return fmt.Errorf("the list of files: %w", err)
+	}
+	b, err := descriptor.DecodeBundle(text.Bytes())
+	if err != nil {
+		return integrity(err)
+	}
+	if err := record.Matches(b); err != nil {
+		return integrity(err)
+	}
+	s.Entries, s.Title, s.Bundle = b.Entries, b.Title, true
+	return nil
+}
+
+// Start starts the download, which counts it, unless that was done before. The
+// session that it returns resumes it for 24 hours.
+func (s *Share) Start(ctx context.Context) (session string, err error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.session != "" {
+		return s.session, nil
+	}
+	// Not tried again when the answer is lost: it may have counted.
+	answer, err := api.StartSession.Call(ctx, s.c.caller(), handleArgs(s.link.Handle), api.LinkAuth{Auth: id.Bytes32(s.keys.Auth)})
+	if err != nil {
+		if cause := context.Cause(ctx); cause != nil {
+			return "", cause
+		}
+		return "", err
+	}
+	s.session, s.Left = answer.Session, answer.DownloadsLeft
+	return s.session, nil
+}
+
+// over forgets a session that the server does not take any more.
+func (s *Share) over() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.session = ""
+}
+
+func (s *Share) token() string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.session
+}
+
+// Totals are the files in the share and their bytes.
+func (s *Share) Totals() (files, size int64) {
+	for _, d := range s.Entries {
+		if d.Kind == descriptor.File {
+			files++
+			size += d.Content.Size
+		}
+	}
+	return files, size
+}
+
+// revisions asks for the records of these files, all that one answer holds.
+func (s *Share) revisions(ctx context.Context, files []descriptor.Content) (map[id.Revision]*revision, error) {
+	req := api.RevisionsRequest{Session: s.token()}
+	want := map[id.Revision]descriptor.Content{}
+	for _, f := range files {
+		req.Revisions = append(req.Revisions, f.Revision)
+		want[f.Revision] = f
+	}
+	page, err := retry(ctx, s.c, s.c.patience(), func(ctx context.Context) (api.RevisionsPage, error) {
+		return api.GetRevisions.Call(ctx, s.c.caller(), handleArgs(s.link.Handle), req)
+	})
+	if err != nil {
+		return nil, err
+	}
+	where, err := s.places(page.Places)
+	if err != nil {
+		return nil, err
+	}
+	out := map[id.Revision]*revision{}
+	for _, p := range page.Revisions {
+		content, asked := want[p.ID]
+		if !asked || out[p.ID] != nil {
+			return nil, fmt.Errorf("%w (a revision that was not asked for)", ErrAnswer)
+		}
+		if out[p.ID], err = s.revision(p, content, where); err != nil {
+			return nil, err
+		}
+	}
+	if len(out) == 0 {
+		return nil, fmt.Errorf("%w (revisions are missing)", ErrAnswer)
+	}
+	return out, nil
+}
+
+// places checks where an answer says that blobs are.
+func (s *Share) places(p api.Places) (*places, error) {
+	nodes, err := fleet.CheckAll(p.Nodes, s.c.local)
+	if err != nil {
+		return nil, err
+	}
+	out := &places{got: time.Now(), tickets: p.Tickets}
+	for _, b := range p.Blobs {
+		spot, err := placeBlob(b, nodes, p.Tickets)
+		if err != nil {
+			return nil, err
+		}
+		out.blobs = append(out.blobs, spot)
+	}
+	return out, nil
+}

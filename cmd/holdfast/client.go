@@ -1,0 +1,144 @@
+package main
+
+import (
+	"bufio"
+	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"runtime/debug"
+	"strings"
+
+	"golang.org/x/term"
+
+	"holdfast/client/home"
+	"holdfast/client/transfer"
+	"holdfast/format/link"
+)
+
+// memoryLimit makes the collector work harder before a transfer takes more: the
+// buffers of 8 MiB are most of what it needs.
+const memoryLimit = 110 << 20
+
+// clientFlags are common to the client's verbs.
+type clientFlags struct {
+	Home string `help:"Folder for what this machine remembers of its transfers." type:"path" env:"HOLDFAST_HOME"`
+	CA   string `name:"ca" help:"Further certificate authorities, in PEM form." type:"existingfile" env:"HOLDFAST_CA"`
+	JSON bool   `name:"json" help:"Print JSON on stdout."`
+}
+
+func (f *clientFlags) home() (home.Dir, error) { return home.Open(f.Home) }
+
+// client makes the client for a server.
+func (f *clientFlags) client(server string) (*transfer.Client, error) {
+	debug.SetMemoryLimit(memoryLimit)
+	dir, err := f.home()
+	if err != nil {
+		return nil, err
+	}
+	conf, err := f.tls()
+	if err != nil {
+		return nil, err
+	}
+	return transfer.New(server, transfer.NewHTTP(conf), dir)
+}
+
+func (f *clientFlags) tls() (*tls.Config, error) {
+	if f.CA == "" {
+		return nil, nil
+	}
+	raw, err := os.ReadFile(f.CA)
+	if err != nil {
+		return nil, fmt.Errorf("--ca: %w", err)
+	}
+	pool, err := x509.SystemCertPool()
+	if err != nil {
+		return nil, fmt.Errorf("--ca: the system's authorities: %w", err)
+	}
+	if !pool.AppendCertsFromPEM(raw) {
+		return nil, usagef("--ca: no certificate in %s", f.CA)
+	}
+	return &tls.Config{RootCAs: pool}, nil
+}
+
+func printJSON(v any) error {
+	enc := json.NewEncoder(os.Stdout)
+	enc.SetEscapeHTML(false)
+	if err := enc.Encode(v); err != nil {
+		return fmt.Errorf("print: %w", err)
+	}
+	return nil
+}
+
+// note tells people something on stderr.
+func note(format string, args ...any) { fmt.Fprintf(os.Stderr, format+"\n", args...) }
+
+func terminal(f *os.File) bool { return term.IsTerminal(int(f.Fd())) }
+
+// maxLine bounds what is read of a line or file that holds a link or password.
+const maxLine = 16 << 10
+
+// firstLine reads the first line without its end.
+func firstLine(r io.Reader) (string, error) {
+	line, err := bufio.NewReader(io.LimitReader(r, maxLine)).ReadString('\n')
+	if err != nil && !errors.Is(err, io.EOF) {
+		return "", err
+	}
+	return strings.TrimSuffix(strings.TrimSuffix(line, "\n"), "\r"), nil
+}
+
+// passwordFrom reads a password file: all of it, but for one newline at its end.
+func passwordFrom(path string) (string, error) {
+	file, err := os.Open(path)
+	if err != nil {
+		return "", fmt.Errorf("--password-file: %w", err)
+	}
+	defer file.Close()
+	raw, err := io.ReadAll(io.LimitReader(file, maxLine))
+	if err != nil {
+		return "", fmt.Errorf("--password-file: %w", err)
+	}
+	text := strings.TrimSuffix(string(raw), "\n")
+	if text = strings.TrimSuffix(text, "\r"); text == "" {
+		return "", fmt.Errorf("--password-file: %w", link.ErrPasswordNeeded)
+	}
+	return text, nil
+}
+
+// ask asks on the terminal for something that is not to be seen. missing is the
+// error where there is no terminal.
+func ask(ctx context.Context, prompt string, missing error) (string, error) {
+	tty, err := os.OpenFile("/dev/tty", os.O_RDWR, 0)
+	if err != nil {
+		return "", missing
+	}
+	defer tty.Close()
+	before, err := term.GetState(int(tty.Fd()))
+	if err != nil {
+		return "", missing
+	}
+	fmt.Fprint(tty, prompt)
+	type answer struct {
+		text []byte
+		err  error
+	}
+	answers := make(chan answer, 1)
+	go func() {
+		text, err := term.ReadPassword(int(tty.Fd()))
+		answers <- answer{text, err}
+	}()
+	select {
+	case a := <-answers:
+		fmt.Fprintln(tty)
+		if a.err != nil {
+			return "", fmt.Errorf("read from the terminal: %w", a.err)
+		}
+		return string(a.text), nil
+	case <-ctx.Done():
+		return "", errors.Join(context.Cause(ctx), term.Restore(int(tty.Fd()), before))
+	}
+}

@@ -1,0 +1,90 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+
+	"holdfast/client/transfer"
+	"holdfast/format/descriptor"
+)
+
+// receiveCmd gets what a link opens.
+type receiveCmd struct {
+	clientFlags
+	linkFlags
+	Output string `short:"o" help:"File or folder to write; - writes the content of one file to stdout."`
+	Force  bool   `help:"Replace files that are there."`
+}
+
+// Help says what the verb promises.
+func (receiveCmd) Help() string {
+	return "Files appear under their names only when every check has passed, and replace nothing without --force. " +
+		"A receive that was interrupted goes on where it was when the same command is repeated, and counts as one download. " +
+		"With -o - a damaged stream is noticed at its end at the latest: use the output only if the exit code is 0."
+}
+
+// Run receives.
+func (c *receiveCmd) Run(ctx context.Context) error {
+	l, base, err := c.parse(ctx)
+	if err != nil {
+		return err
+	}
+	client, err := c.client(base)
+	if err != nil {
+		return err
+	}
+	p := newProgress()
+	client.Waiting = p.waiting
+	o := transfer.ReceiveOptions{Target: c.Output, Force: c.Force, Report: transfer.Report{Progress: p.add, Fault: p.fault}}
+	o.Opened = func(s *transfer.Share) error {
+		_, bytes := s.Totals()
+		p.follow(transfer.Written, "received", bytes)
+		return nil
+	}
+	if o.Password, err = c.password(ctx, l); err != nil {
+		return err
+	}
+	if c.Output == "-" {
+		if c.JSON {
+			return usagef("--json and -o - both want stdout")
+		}
+		o.Target, o.Stdout = "", os.Stdout
+	}
+	got, err := client.Receive(ctx, l, o)
+	p.end()
+	if err != nil {
+		return c.stopped(ctx, err)
+	}
+	return c.print(got)
+}
+
+func (c *receiveCmd) stopped(ctx context.Context, err error) error {
+	if ctx.Err() == nil || errors.Is(err, transfer.ErrIntegrity) {
+		return err
+	}
+	return fmt.Errorf("stopped; what was received is kept, hidden: the same command goes on from there within a day: %w", context.Canceled)
+}
+
+func (c *receiveCmd) print(got *transfer.Received) error {
+	for _, r := range got.Renamed {
+		note("Written as %s: %s is no name for this system.", descriptor.Display(r.Local), descriptor.Display(r.Path))
+	}
+	if got.Paths == nil {
+		return nil
+	}
+	if c.JSON {
+		return printJSON(receivedJSON(got))
+	}
+	if !terminal(os.Stderr) {
+		return nil
+	}
+	files, bytes := got.Share.Totals()
+	if !got.Share.Bundle {
+		note("Saved %s (%s).", descriptor.Display(absolute(got.Paths[0])), size(bytes))
+		return nil
+	}
+	note("Saved %s (%s).", plural(files, "file"), size(bytes))
+	return nil
+}

@@ -1,0 +1,398 @@
+package order
+
+import (
+	"crypto/ed25519"
+	"errors"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"testing"
+	"time"
+
+	"holdfast/format/id"
+	"holdfast/format/ticket"
+	"holdfast/node/identity"
+	"holdfast/node/store"
+	"holdfast/node/store/storetest"
+
+	"go.uber.org/goleak"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+const roomy = 1 << 40
+
+func newKey(seed byte) ed25519.PrivateKey {
+	return ed25519.NewKeyFromSeed(append(make([]byte, 31), seed))
+}
+
+// desk is a book over a store in memory.
+type desk struct {
+	t     *testing.T
+	dir   string
+	self  *identity.Identity
+	store store.Store
+	now   time.Time
+	book  *Book
+}
+
+func newDesk(t *testing.T) *desk {
+	dir := t.TempDir()
+	self, err := identity.Create(filepath.Join(dir, "key"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	d := &desk{t: t, dir: dir, self: self, now: time.Unix(1_800_000_000, 0)}
+	d.store = store.NewMem(roomy, func() time.Time { return d.now })
+	d.open()
+	return d
+}
+
+// open is a start of the node.
+func (d *desk) open() {
+	d.t.Helper()
+	book, err := Open(d.dir, d.self, d.store, func() time.Time { return d.now }, slog.New(slog.DiscardHandler))
+	if err != nil {
+		d.t.Fatal(err)
+	}
+	d.book = book
+	book.Pin(id.Bytes32(newKey(1).Public().(ed25519.PublicKey)), 1)
+}
+
+func (d *desk) sign(o ticket.Order) string {
+	d.t.Helper()
+	if o.Node == (id.Node{}) {
+		o.Node = d.self.ID()
+	}
+	if o.Action == 0 {
+		o.Action = ticket.DeleteUpload
+	}
+	text, err := ticket.SignText(newKey(1), o)
+	if err != nil {
+		d.t.Fatal(err)
+	}
+	return text
+}
+
+func (d *desk) take(orders ...string) {
+	d.t.Helper()
+	if err := d.book.Take(orders); err != nil {
+		d.t.Fatal(err)
+	}
+}
+
+func (d *desk) position(epoch, last int64) {
+	d.t.Helper()
+	if e, l := d.book.Position(); e != epoch || l != last {
+		d.t.Fatalf("epoch %d, order %d; want %d, %d", e, l, epoch, last)
+	}
+}
+
+// fill stores n blobs of a size.
+func (d *desk) fill(up id.Upload, n, size int) {
+	d.t.Helper()
+	for i := range n {
+		if err := storetest.Put(d.store, storetest.Make(up, uint64(i), size), roomy); err != nil {
+			d.t.Fatal(err)
+		}
+	}
+}
+
+func (d *desk) closed(up id.Upload) bool {
+	err := storetest.Put(d.store, storetest.Make(up, 77, 77), roomy)
+	return errors.Is(err, store.ErrClosed)
+}
+
+func TestSequence(t *testing.T) {
+	d := newDesk(t)
+	up := func(n byte) id.Upload { return id.Upload{n} }
+	one := d.sign(ticket.Order{Epoch: 1, Number: 1, Upload: up(1)})
+	two := d.sign(ticket.Order{Epoch: 1, Number: 2, Upload: up(2)})
+	three := d.sign(ticket.Order{Epoch: 1, Number: 3, Upload: up(3)})
+	five := d.sign(ticket.Order{Epoch: 1, Number: 5, Upload: up(5)})
+	d.take(one, one, three, two) // twice, too early, the next
+	d.position(1, 2)
+	if got := d.book.Counters(); got != (Counters{Old: 1, Gap: 1}) {
+		t.Fatalf("%+v", got)
+	}
+	d.take(three, five)
+	d.position(1, 3)
+	if d.closed(up(5)) || !d.closed(up(1)) || !d.closed(up(2)) || !d.closed(up(3)) {
+		t.Fatal("the wrong uploads are closed")
+	}
+	d.open() // the next process remembers
+	d.position(1, 3)
+	d.take(one, two, three)
+	if got := d.book.Counters(); got.Old != 3 {
+		t.Fatalf("%+v", got)
+	}
+	if n := len(d.book.Pending(100)); n != 3 {
+		t.Fatalf("%d receipts wait", n)
+	}
+}
+
+func TestEpochs(t *testing.T) {
+	d := newDesk(t)
+	d.take(d.sign(ticket.Order{Epoch: 1, Number: 1, Upload: id.Upload{1}}))
+	late := d.sign(ticket.Order{Epoch: 1, Number: 2, Upload: id.Upload{2}})
+	d.take(d.sign(ticket.Order{Epoch: 3, Number: 2, Upload: id.Upload{3}})) // a new epoch, whose first order is missing
+	d.position(3, 0)
+	d.take(late) // the old scheduler wakes late
+	d.position(3, 0)
+	if d.closed(id.Upload{2}) || d.closed(id.Upload{3}) {
+		t.Fatal("done out of order")
+	}
+	d.open() // the epoch is remembered although no order of it was done
+	d.take(late)
+	if d.position(3, 0); d.closed(id.Upload{2}) {
+		t.Fatal("an order of an old epoch was done")
+	}
+	d.take(d.sign(ticket.Order{Epoch: 3, Number: 1, Upload: id.Upload{4}}))
+	d.position(3, 1)
+	d.book.Pin(id.Bytes32(newKey(1).Public().(ed25519.PublicKey)), 1) // what was named at joining never sets it back
+	d.position(3, 1)
+}
+
+func TestIgnored(t *testing.T) {
+	d := newDesk(t)
+	good := d.sign(ticket.Order{Epoch: 1, Number: 1, Upload: id.Upload{1}})
+	raw, err := ticket.ParseText(good)
+	if err != nil {
+		t.Fatal(err)
+	}
+	foreign, err := ticket.SignText(newKey(9), ticket.Order{Node: d.self.ID(), Epoch: 1, Number: 1, Action: ticket.DeleteUpload, Upload: id.Upload{1}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i := range raw {
+		altered := append([]byte{}, raw...)
+		altered[i] ^= 1
+		d.take(ticket.Text(altered))
+	}
+	d.take("", "x", good[:len(good)-4], foreign)
+	if got := d.book.Counters(); got.Invalid != int64(len(raw))+4 || got.Foreign != 0 {
+		t.Fatalf("%+v of %d", got, len(raw))
+	}
+	d.take(d.sign(ticket.Order{Node: id.Node{9}, Epoch: 1, Number: 1, Upload: id.Upload{1}}))
+	if got := d.book.Counters(); got.Foreign != 1 {
+		t.Fatalf("%+v", got)
+	}
+	if d.position(1, 0); d.closed(id.Upload{1}) {
+		t.Fatal("something was done")
+	}
+	d.take(good)
+	d.position(1, 1)
+}
+
+func TestBeforeJoiningNothingIsDone(t *testing.T) {
+	d := newDesk(t)
+	book, err := Open(t.TempDir(), d.self, d.store, func() time.Time { return d.now }, slog.New(slog.DiscardHandler))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := book.Take([]string{d.sign(ticket.Order{Epoch: 1, Number: 1})}); err != nil || book.Counters().Invalid != 1 {
+		t.Fatalf("%v, %+v", err, book.Counters())
+	}
+}
+
+func TestReceipts(t *testing.T) {
+	d := newDesk(t)
+	up := id.Upload{1}
+	d.fill(up, 3, 1000)
+	names := []id.Name{storetest.Make(up, 0, 1000).Key.Name, {5}}
+	texts := []string{
+		d.sign(ticket.Order{Epoch: 1, Number: 1, Action: ticket.DeleteBlobs, Upload: up, Blobs: names}),
+		d.sign(ticket.Order{Epoch: 1, Number: 2, Upload: up}),
+		d.sign(ticket.Order{Epoch: 1, Number: 3, Action: ticket.Repack, Upload: up, Blobs: names[:1], Keep: []ticket.Range{{Name: names[0], Length: 5}}}),
+	}
+	d.take(texts...)
+	declared, err := d.self.Declaration(ticket.Declaration{Operator: "O", Jurisdiction: "DE", URL: "http://127.0.0.1"}, d.now)
+	if err != nil {
+		t.Fatal(err)
+	}
+	raw, _ := ticket.ParseText(declared)
+	declaration, err := ticket.OpenDeclaration(raw)
+	if err != nil {
+		t.Fatal(err)
+	}
+	pending := d.book.Pending(100)
+	for i, want := range []ticket.OrderReceipt{
+		{Outcome: ticket.Done, Blobs: 1, Bytes: 1000}, {Outcome: ticket.Done, Blobs: 2, Bytes: 2000}, {Outcome: ticket.Refused},
+	} {
+		got, err := ticket.OpenText[ticket.OrderReceipt](declaration.Public[:], pending[i])
+		if err != nil {
+			t.Fatal(err)
+		}
+		raw, _ := ticket.ParseText(texts[i])
+		want.Order, err = ticket.Digest(raw)
+		if err != nil {
+			t.Fatal(err)
+		}
+		want.Node, want.Epoch, want.Number, want.Day = d.self.ID(), 1, int64(i+1), ticket.Day(d.now)
+		if got != want {
+			t.Errorf("have %+v, want %+v", got, want)
+		}
+	}
+	if got := d.book.Pending(2); len(got) != 2 {
+		t.Fatalf("%d pending", len(got))
+	}
+	if err := d.book.Delivered(2); err != nil {
+		t.Fatal(err)
+	}
+	d.open()
+	if got := d.book.Pending(100); len(got) != 1 || got[0] != pending[2] {
+		t.Fatalf("%d pending after a restart", len(got))
+	}
+}
+
+func TestFullOfReceiptsTakesNoMore(t *testing.T) {
+	d := newDesk(t)
+	d.book.state.Receipts = make([]string, mostPending)
+	d.take(d.sign(ticket.Order{Epoch: 1, Number: 1, Upload: id.Upload{1}}), d.sign(ticket.Order{Epoch: 1, Number: 2, Upload: id.Upload{1}}))
+	if d.position(1, 0); d.book.Counters() != (Counters{}) {
+		t.Fatalf("%+v", d.book.Counters())
+	}
+	if err := d.book.Delivered(1); err != nil {
+		t.Fatal(err)
+	}
+	d.take(d.sign(ticket.Order{Epoch: 1, Number: 1, Upload: id.Upload{1}}))
+	d.position(1, 1)
+}
+
+// TestMassDeletion: half of what is there and a thousand blobs are the bounds,
+// whatever pieces the orders come in.
+func TestMassDeletion(t *testing.T) {
+	for _, c := range []struct {
+		name    string
+		uploads []int // blobs in each
+		orders  int   // for the first so many
+		done    int64
+	}{
+		{"few blobs, all of them", []int{1000}, 1, 1},
+		{"many, all of them", []int{1001}, 1, 0},
+		{"many, but half", []int{1001, 1001}, 1, 1},
+		{"just more than half", []int{1001, 1000}, 1, 0},
+		{"piece by piece", []int{300, 300, 300, 300, 300, 300}, 6, 3},
+		{"none held", []int{0}, 1, 1},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			d := newDesk(t)
+			var orders []string
+			for i, n := range c.uploads {
+				d.fill(id.Upload{byte(i), 1}, n, 20)
+				orders = append(orders, d.sign(ticket.Order{Epoch: 1, Number: int64(i + 1), Upload: id.Upload{byte(i), 1}}))
+			}
+			err := d.book.Take(orders[:c.orders])
+			if held := c.done < int64(c.orders); errors.Is(err, ErrHeld) != held || d.book.Held() != held {
+				t.Fatalf("held %v, %v", d.book.Held(), err)
+			}
+			d.position(1, c.done)
+		})
+	}
+}
+
+func TestMassDeletionByBytes(t *testing.T) {
+	d := newDesk(t)
+	d.fill(id.Upload{1}, 1001, 100)
+	d.fill(id.Upload{2}, 3000, 10) // more blobs, fewer bytes
+	if err := d.book.Take([]string{d.sign(ticket.Order{Epoch: 1, Number: 1, Upload: id.Upload{1}})}); !errors.Is(err, ErrHeld) {
+		t.Fatalf("have %v", err)
+	}
+}
+
+func TestMassDeletionOverTime(t *testing.T) {
+	d := newDesk(t)
+	d.fill(id.Upload{1}, 900, 20)
+	d.fill(id.Upload{2}, 900, 20)
+	one := d.sign(ticket.Order{Epoch: 1, Number: 1, Upload: id.Upload{1}})
+	two := d.sign(ticket.Order{Epoch: 1, Number: 2, Upload: id.Upload{2}})
+	d.take(one)
+	d.now = d.now.Add(23 * time.Hour)
+	d.open() // a restart does not forget what was deleted
+	if err := d.book.Take([]string{two}); !errors.Is(err, ErrHeld) {
+		t.Fatalf("within a day: %v", err)
+	}
+	d.now = d.now.Add(-30 * time.Hour) // nor does a clock set back
+	if err := d.book.Take([]string{two}); !errors.Is(err, ErrHeld) {
+		t.Fatalf("clock set back: %v", err)
+	}
+	d.now = d.now.Add(33 * time.Hour)
+	d.take(two)
+	if d.book.Held() {
+		t.Fatal("still held")
+	}
+}
+
+func TestOwnerReleases(t *testing.T) {
+	d := newDesk(t)
+	d.fill(id.Upload{1}, 1500, 20)
+	order := d.sign(ticket.Order{Epoch: 1, Number: 1, Upload: id.Upload{1}})
+	for range 2 {
+		if err := d.book.Take([]string{order}); !errors.Is(err, ErrHeld) {
+			t.Fatalf("have %v", err)
+		}
+	}
+	if err := Release(d.dir); err != nil {
+		t.Fatal(err)
+	}
+	d.take(order)
+	if d.position(1, 1); d.book.Held() {
+		t.Fatal("still held")
+	}
+	if _, err := os.Lstat(filepath.Join(d.dir, fileRelease)); !os.IsNotExist(err) {
+		t.Fatalf("the owner's word stays: %v", err)
+	}
+	d.open()
+	d.fill(id.Upload{2}, 1500, 20)
+	d.now = d.now.Add(23 * time.Hour)
+	d.take(d.sign(ticket.Order{Epoch: 1, Number: 2, Upload: id.Upload{2}})) // within the day
+	d.fill(id.Upload{3}, 1500, 20)
+	d.now = d.now.Add(2 * time.Hour)
+	if err := d.book.Take([]string{d.sign(ticket.Order{Epoch: 1, Number: 3, Upload: id.Upload{3}})}); !errors.Is(err, ErrHeld) {
+		t.Fatalf("after the day: %v", err)
+	}
+}
+
+// failing is a store whose deletions fail.
+type failing struct {
+	store.Store
+	counted bool
+}
+
+func (f failing) CloseUpload(id.Upload) (store.Usage, error) { return store.Usage{}, store.ErrIO }
+func (f failing) Status() store.Status {
+	s := f.Store.Status()
+	s.Counted = f.counted
+	return s
+}
+
+func TestFailedWorkIsNotRemembered(t *testing.T) {
+	d := newDesk(t)
+	good := d.store
+	order := d.sign(ticket.Order{Epoch: 1, Number: 1, Upload: id.Upload{1}})
+	for _, c := range []struct {
+		store store.Store
+		want  error
+	}{{failing{good, true}, store.ErrIO}, {failing{good, false}, ErrNotCounted}} {
+		d.store = c.store
+		d.open()
+		if err := d.book.Take([]string{order}); !errors.Is(err, c.want) {
+			t.Fatalf("have %v, want %v", err, c.want)
+		}
+		d.position(1, 0)
+	}
+	d.store = good
+	d.open()
+	d.take(order)
+	d.position(1, 1)
+}
+
+func TestDamagedRecordIsNotForgotten(t *testing.T) {
+	d := newDesk(t)
+	if err := os.WriteFile(filepath.Join(d.dir, fileState), []byte("{"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := Open(d.dir, d.self, d.store, time.Now, slog.New(slog.DiscardHandler)); err == nil {
+		t.Fatal("began anew over a damaged record")
+	}
+}
