@@ -44,21 +44,21 @@ func public(key ed25519.PrivateKey) id.Bytes32 {
 	return id.Bytes32(key.Public().(ed25519.PublicKey))
 }
 
-func sign[P ticket.Payload](t *testing.T, key ed25519.PrivateKey, p P) string {
+func sign[P ticket.Payload](t testing.TB, key ed25519.PrivateKey, p P) string {
 	t.Helper()
 	text, err := ticket.SignText(key, p)
 	must(t, err)
 	return text
 }
 
-func must(t *testing.T, err error) {
+func must(t testing.TB, err error) {
 	t.Helper()
 	if err != nil {
 		t.Fatal(err)
 	}
 }
 
-func want(t *testing.T, err, target error) {
+func want(t testing.TB, err, target error) {
 	t.Helper()
 	if !errors.Is(err, target) {
 		t.Fatalf("have %v, want %v", err, target)
@@ -100,7 +100,7 @@ type service struct {
 	lost     bool // the next answer does not arrive
 }
 
-func newService(t *testing.T) *service {
+func newService(t testing.TB) *service {
 	s := &service{tickets: newKey(1), orders: newKey(2), members: map[id.Node]ticket.Declaration{}, invites: map[string]bool{"good": true}}
 	mux := http.NewServeMux()
 	onError := func(id string, err error) { t.Errorf("%s: %v", id, err) }
@@ -178,7 +178,7 @@ func (s *service) set(change func()) {
 
 // fleet is a service and its nodes, each serving on loopback.
 type fleet struct {
-	t *testing.T
+	t testing.TB
 	*service
 	clock *clock
 	nodes []*node.Node
@@ -199,7 +199,7 @@ func (b lockedBuffer) Write(p []byte) (int, error) {
 const capacity = 1 << 30
 
 // newFleet starts n nodes that are members.
-func newFleet(t *testing.T, n int) *fleet {
+func newFleet(t testing.TB, n int) *fleet {
 	f := &fleet{t: t, service: newService(t), clock: newClock(), logs: &bytes.Buffer{}}
 	t.Cleanup(func() { f.checkLogs() })
 	for range n {

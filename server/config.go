@@ -41,6 +41,8 @@ var DefaultLimits = Limits{
 
 // Config is what a server needs. DataDir is required.
 type Config struct {
+	// WebDir serves the web app from a folder instead of the one built in.
+	WebDir string
 	// DataDir holds the database and the keys; one server works on it at a time.
 	DataDir string
 	// Listen is an address on loopback; port 0 chooses one.

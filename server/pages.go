@@ -1,9 +1,23 @@
 package server
 
-import "net/http"
+import (
+	"net/http"
+	"os"
+
+	"holdfast/server/internal/webui"
+	"holdfast/web"
+)
 
 // addPages lets the web app answer for everything that is not an endpoint.
 func (s *Server) addPages(mux *http.ServeMux) error {
-	mux.Handle("/", http.NotFoundHandler())
+	files := web.Dist()
+	if s.cfg.WebDir != "" {
+		files = os.DirFS(s.cfg.WebDir)
+	}
+	pages, err := webui.Handler(webui.Config{Files: files, Fleet: s.fleet.Origins, Log: s.cfg.Log})
+	if err != nil {
+		return err
+	}
+	mux.Handle("/", pages)
 	return nil
 }

@@ -7,7 +7,7 @@ import { emptyDist } from './build/empty-dist.ts';
 // inline script, style or data: URL. The service worker is built apart, by
 // vite.sw.config.ts, for it must be one script under a name that never changes.
 export default defineConfig({
-  plugins: [emptyDist(['placeholder.html']), svelte()],
+  plugins: [emptyDist(['placeholder.html']), svelte({ configFile: false })],
   build: {
     target: 'es2023',
     outDir: 'dist',

@@ -25,8 +25,6 @@ type Final struct {
 	Executable bool
 	// Force replaces what has the name.
 	Force bool
-	// Durable waits until the file would survive a power cut; its name too.
-	Durable bool
 }
 
 // Part opens what an earlier try left of a revision, or begins it. The folder of
@@ -106,6 +104,7 @@ func (p *Part) Discard() error {
 }
 
 // Finish gives the file its name: in one step, and over nothing unless forced.
+// The content is durable then, the name once its folder was synced.
 func (p *Part) Finish(f Final) error {
 	if err := p.dress(f); err != nil {
 		return p.fail(err)
@@ -113,13 +112,7 @@ func (p *Part) Finish(f Final) error {
 	if err := p.rename(f.Force); err != nil {
 		return p.fail(err)
 	}
-	if err := p.file.Close(); err != nil {
-		return p.fail(err)
-	}
-	if f.Durable {
-		return p.folder.Sync(parent(p.local))
-	}
-	return nil
+	return p.fail(p.file.Close())
 }
 
 // dress gives the file mode and time before anyone sees it.
@@ -139,10 +132,7 @@ func (p *Part) dress(f Final) error {
 			return err
 		}
 	}
-	if f.Durable {
-		return p.file.Sync()
-	}
-	return nil
+	return p.file.Sync()
 }
 
 func (p *Part) rename(force bool) error {

@@ -15,6 +15,8 @@ import (
 	"holdfast/format/descriptor"
 	"holdfast/format/id"
 	"holdfast/format/seal"
+
+	"golang.org/x/sync/errgroup"
 )
 
 // maxPacked is the longest stream that shares a blob with others.
@@ -113,35 +115,70 @@ func (v *save) pack(ctx context.Context, p *pack) error {
 	if err != nil {
 		return v.about(p.members[0].entry, err)
 	}
-	var text []byte
-	for _, m := range p.members {
-		if err := context.Cause(ctx); err != nil {
+	for members := range slices.Chunk(p.members, togetherMax) {
+		if err := v.together(ctx, p, members, data); err != nil {
 			return err
-		}
-		stream := data[m.at.offset-p.offset:][:m.at.length]
-		if text, err = v.small(m, stream, text[:0]); err != nil {
-			return v.about(m.entry, err)
 		}
 	}
 	return nil
 }
 
-// small opens a stream that is in memory as a whole and writes the file, using
-// the memory of text.
-func (v *save) small(m member, stream, text []byte) ([]byte, error) {
+const (
+	// togetherMax bounds the files that a pack holds open at once; with savers
+	// packs at a time this stays well below the usual limit of 1,024.
+	togetherMax = 128
+	// syncers is how many files are made durable at once: the file system does
+	// many in one go, and waiting for each alone would take seconds.
+	syncers = 16
+)
+
+// together writes some files of a pack, then gives them their names.
+func (v *save) together(ctx context.Context, p *pack, members []member, data []byte) error {
+	parts := make([]*target.Part, 0, len(members))
+	var text []byte
+	var err error
+	for _, m := range members {
+		if err = context.Cause(ctx); err != nil {
+			break
+		}
+		stream := data[m.at.offset-p.offset:][:m.at.length]
+		var part *target.Part
+		if part, text, err = v.small(m, stream, text[:0]); err != nil {
+			err = v.about(m.entry, err)
+			break
+		}
+		parts = append(parts, part)
+	}
+	if err != nil {
+		for _, part := range parts {
+			err = errors.Join(err, part.Discard())
+		}
+		return err
+	}
+	var g errgroup.Group
+	g.SetLimit(syncers)
+	for i, part := range parts {
+		g.Go(func() error { return v.whole(members[i].entry, part) })
+	}
+	return g.Wait()
+}
+
+// small opens a stream that is in memory as a whole and writes it to a part,
+// using the memory of text.
+func (v *save) small(m member, stream, text []byte) (*target.Part, []byte, error) {
 	text, err := seal.Open(text, m.r.keys, sealContent(m.r.content), stream)
 	if err != nil {
-		return text, integrity(err)
+		return nil, text, integrity(err)
 	}
 	part, err := v.folder.Part(v.paths[m.entry], m.r.content.Revision)
 	if err != nil {
-		return text, err
+		return nil, text, err
 	}
 	if err := fill(part, text); err != nil {
-		return text, errors.Join(err, part.Discard())
+		return nil, text, errors.Join(err, part.Discard())
 	}
 	v.s.report.progress(Written, int64(len(text)))
-	return text, v.whole(m.entry, part)
+	return part, text, nil
 }
 
 func fill(part *target.Part, text []byte) error {

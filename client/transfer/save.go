@@ -194,17 +194,25 @@ func (v *save) folders() error {
 	return nil
 }
 
-// finish gives the folders their times, inner ones first, now that nothing is
-// written in them any more.
+// finish makes the names of all that was written durable, and gives the folders
+// their times, inner ones first, now that nothing is written in them any more.
 func (v *save) finish() error {
+	synced := map[string]bool{}
+	for i := range v.s.Entries {
+		dir := parent(v.paths[i])
+		if synced[dir] {
+			continue
+		}
+		if err := v.folder.Sync(dir); err != nil {
+			return err
+		}
+		synced[dir] = true
+	}
 	for i := len(v.s.Entries) - 1; i >= 0; i-- {
 		d := v.s.Entries[i]
 		t, known := d.Time()
 		if d.Kind != descriptor.Folder || !known {
 			continue
-		}
-		if err := v.folder.Sync(v.paths[i]); err != nil {
-			return err
 		}
 		if err := v.folder.SetTime(v.paths[i], t); err != nil {
 			return err
@@ -266,7 +274,7 @@ func (a *appending) Write(p []byte) (int, error) {
 // whole gives a file that passed every check its name.
 func (v *save) whole(i int, part *target.Part) error {
 	d := v.s.Entries[i]
-	f := target.Final{Executable: d.Executable, Force: v.force, Durable: true}
+	f := target.Final{Executable: d.Executable, Force: v.force}
 	if t, known := d.Time(); known {
 		f.ModTime = t
 	}

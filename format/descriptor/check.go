@@ -31,7 +31,7 @@ const maxNanos = 999_999_999
 
 // Check tells whether d obeys docs/format.md §9. It knows no other object, so
 // that a true size can only be held against its own range: whoever has the
-// stream's length compares it with seal.StreamLength.
+// stream's length compares it with seal.PaddedStreamLength.
 func (d Descriptor) Check() error {
 	if err := CheckPath(d.Path); err != nil {
 		return err

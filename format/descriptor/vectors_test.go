@@ -76,13 +76,15 @@ func repeat(n int, v any) []any {
 	return out
 }
 
-func descriptorVectors(t *testing.T) []vector {
+// longest is a path of 4,096 bytes.
+var longest = strings.Repeat("a/", 2047) + "bc"
+
+func goodDescriptors(t *testing.T) []vector {
 	full := with(fileNode("photo.jpg"), 4, "image/jpeg", 5, 1700000000, 6, 123456789, 7, true,
 		8, []any{node{1: contentNode(3, 70000), 2: 1600000000, 3: 1}, node{1: contentNode(7, 0)}},
 		9, contentNode(11, 2048))
-	longest := strings.Repeat("a/", 2047) + "bc"
 	file, folder := fileNode("a"), folderNode("a")
-	cases := []vector{
+	return []vector{
 		good(t, "file, least", file, nil),
 		good(t, "file, every field", full, nil),
 		good(t, "folder, least", folder, nil),
@@ -102,6 +104,11 @@ func descriptorVectors(t *testing.T) []vector {
 		good(t, "unknown key 64 inside content", with(file, 3, with(contentNode(0, 5), 64, []byte{1})), file),
 		good(t, "unknown key 64 inside a version", with(file, 8, []any{node{1: contentNode(3, 1), 64: 1}}), with(file, 8, []any{node{1: contentNode(3, 1)}})),
 	}
+}
+
+func descriptorVectors(t *testing.T) []vector {
+	cases := goodDescriptors(t)
+	file, folder := fileNode("a"), folderNode("a")
 	refused := []struct {
 		name string
 		m    node
@@ -170,9 +177,13 @@ func descriptorVectors(t *testing.T) []vector {
 	for _, r := range refused {
 		cases = append(cases, bad(r.name, wire.Marshal(r.m)))
 	}
+	return append(cases, brokenDescriptors(t, file)...)
+}
+
+func brokenDescriptors(t *testing.T, file node) []vector {
 	least := wire.Marshal(file)
 	many := wire.Marshal(with(file, 8, repeat(1025, node{1: contentNode(3, 1)})))
-	return append(cases,
+	return []vector{
 		vector{Name: golden.Name{Name: "1025 versions"}, Bytes: golden.Beside(t, "descriptor-1025-versions.bin", many), Fail: "encoding"},
 		bad("nothing", nil),
 		bad("cut by one byte", least[:len(least)-1]),
@@ -182,7 +193,7 @@ func descriptorVectors(t *testing.T) []vector {
 		bad("key twice", []byte{0xa3, 0x01, 0x61, 'a', 0x02, 0x02, 0x02, 0x02}),
 		bad("longer form than needed", []byte{0xa2, 0x01, 0x61, 'a', 0x02, 0x18, 0x02}),
 		bad("kind is a float", []byte{0xa2, 0x01, 0x61, 'a', 0x02, 0xf9, 0x40, 0x00}),
-	)
+	}
 }
 
 // nullItem encodes as null, which wire.Marshal itself never writes.

@@ -325,6 +325,52 @@ func TestWrongKeysAtOnce(t *testing.T) {
 	}
 }
 
+// turns notes in which order a link is read and failures are counted.
+type turns struct {
+	share.Store
+	mu     sync.Mutex // guards events
+	events []string
+}
+
+func (s *turns) note(event string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.events = append(s.events, event)
+}
+
+func (s *turns) ReadLink(ctx context.Context, handle id.Handle, f func(share.Link, share.Reader) error) error {
+	s.note("read")
+	return s.Store.ReadLink(ctx, handle, f)
+}
+
+func (s *turns) FailLink(ctx context.Context, handle id.Handle, change func(int64) (int64, error)) error {
+	err := s.Store.FailLink(ctx, handle, change)
+	s.note("counted")
+	return err
+}
+
+// TestOneKeyAtATime: no key is looked at before the failure of the one before it
+// was counted; otherwise any number could be tried while tries are left.
+func TestOneKeyAtATime(t *testing.T) {
+	r := newRig(t)
+	send := r.sent(nil, 5000)
+	store := &turns{Store: r.store}
+	service := share.New(store, r.fleet.Links(), nil, r.clock.Now)
+	var wg sync.WaitGroup
+	for range 10 {
+		wg.Go(func() {
+			_, err := service.Look(t.Context(), send.Link.Handle, share.Key{Auth: id.New32()})
+			r.want(err, share.ErrWrongKey)
+		})
+	}
+	wg.Wait()
+	for i, event := range store.events {
+		if want := []string{"read", "counted"}[i%2]; event != want {
+			t.Fatalf("at %d: %v", i, store.events)
+		}
+	}
+}
+
 func TestSweepIsBoundedAndResumes(t *testing.T) {
 	r := newRig(t)
 	for range 5 {

@@ -263,6 +263,23 @@ func TestIDsAreUsedOnce(t *testing.T) {
 	r.want(err, upload.ErrLinkExists)
 }
 
+// TestBudgetCoversAllPages: pages that each lie within the budget exceed it together.
+func TestBudgetCoversAllPages(t *testing.T) {
+	r := newRig(t, 2)
+	g := r.open(9 << 20)
+	send := r.send(g, r.fleet.Nodes, 5<<20, 5<<20)
+	first := upload.Page{Blobs: send.Page.Blobs[:1]}
+	send.Page.Blobs = send.Page.Blobs[1:]
+	r.must(r.Stage(t.Context(), g.Upload, g.Secret, 0, &first))
+	send.Commit.Pages = 1
+	_, err := r.commit(g, send)
+	r.want(err, upload.ErrOverLimit)
+	_, err = r.Extend(t.Context(), g.Upload, g.Secret, 11<<20)
+	r.must(err)
+	_, err = r.commit(g, send)
+	r.must(err)
+}
+
 // TestReceiptsBeyondTheCommit: a receipt may name blobs that are not committed.
 func TestReceiptsBeyondTheCommit(t *testing.T) {
 	r := newRig(t, 2)

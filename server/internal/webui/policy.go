@@ -3,6 +3,7 @@ package webui
 import (
 	"crypto/sha256"
 	"encoding/base64"
+	"fmt"
 	"net/http"
 	"regexp"
 	"slices"
@@ -36,7 +37,7 @@ func makePolicy(version string, origins, zones []string) policy {
 	}
 	p := policy{version: version}
 	if len(connect) > maxOrigins && len(zones) > 0 {
-		connect = slices.DeleteFunc(slices.Clone(zones), func(z string) bool { return !source.MatchString(z) })
+		connect = zones
 	}
 	if len(connect) > maxOrigins {
 		p.left = len(connect) - maxOrigins
@@ -59,6 +60,16 @@ func makePolicy(version string, origins, zones []string) policy {
 	}, "; ")
 	p.tag = digest([]byte(p.csp + "\n" + version))
 	return p
+}
+
+// checkZones refuses what is no source of that form.
+func checkZones(zones []string) error {
+	for _, z := range zones {
+		if !source.MatchString(z) {
+			return fmt.Errorf("webui: node zone %q: expected a form such as https://*.nodes.example", z)
+		}
+	}
+	return nil
 }
 
 // digest is a short hash for entity tags.

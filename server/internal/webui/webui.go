@@ -56,6 +56,9 @@ func Handler(cfg Config) (http.Handler, error) {
 	if cfg.Files == nil || cfg.Fleet == nil {
 		return nil, errors.New("webui: files and fleet are needed")
 	}
+	if err := checkZones(cfg.Zones); err != nil {
+		return nil, err
+	}
 	if cfg.Log == nil {
 		cfg.Log = slog.New(slog.DiscardHandler)
 	}

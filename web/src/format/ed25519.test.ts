@@ -1,7 +1,7 @@
 import { ed25519 } from '@noble/curves/ed25519.js';
 import { describe, expect, test } from 'vitest';
 import type { Bytes } from './bytes.ts';
-import { isHonestPoint, verify, verifyInScript } from './ed25519.ts';
+import { isHonestPoint, verify, verifyBy, verifyInScript } from './ed25519.ts';
 import { fromHex } from './vectors/case.kit.ts';
 import { flip, Random } from './vectors/random.kit.ts';
 
@@ -69,8 +69,11 @@ describe('refused before anybody is asked', () => {
     zero[0] = 1; // R is the neutral point, s is 0
     const neutral = new Uint8Array(32);
     neutral[0] = 1;
-    expect(await verifyInScript(neutral, zero, message)).toBe(true); // which is why verify asks first
+    expect(await verifyInScript(neutral, zero, message)).toBe(true); // which is why it is not asked
+    expect(await verifyBy(verifyInScript, neutral, zero, message)).toBe(false);
     expect(await verify(neutral, zero, message)).toBe(false);
+    const anything = async (): Promise<boolean> => true;
+    expect(await verifyBy(anything, publicKey, signature, message)).toBe(true);
     const { Point } = ed25519;
     const eighth = Point.fromHex('c7176a703d4dd84fba3c0b760d10670f2a2053fa2c39ccc64ec7fd7792ac037a');
     expect(eighth.isSmallOrder()).toBe(true);
@@ -79,8 +82,9 @@ describe('refused before anybody is asked', () => {
     for (let i = 0; i < 8; i++) {
       const weak = new Uint8Array(point.toBytes());
       expect(isHonestPoint(weak)).toBe(false);
-      expect(await verify(weak, zero, message)).toBe(false);
-      expect(await verify(publicKey, new Uint8Array([...weak, ...signature.subarray(32)]), message)).toBe(false);
+      expect(await verifyBy(anything, weak, signature, message)).toBe(false);
+      const weakly = new Uint8Array([...weak, ...signature.subarray(32)]);
+      expect(await verifyBy(anything, publicKey, weakly, message)).toBe(false);
       point = point.add(eighth);
     }
   });

@@ -69,14 +69,19 @@ async function choose(): Promise<Verify> {
     await crypto.subtle.importKey('raw', probe, 'Ed25519', false, ['verify']);
     return verifyInEngine;
   } catch {
-    return verifyInScript;
+    return verifyInScript; // the engine has no Ed25519
   }
+}
+
+/** Whether the signature holds by `check`, which is not asked about what no honest signer makes. */
+export async function verifyBy(check: Verify, publicKey: Bytes, signature: Bytes, message: Bytes): Promise<boolean> {
+  if (publicKey.length !== KEY_SIZE || signature.length !== SIGNATURE_SIZE) return false;
+  if (!isHonestPoint(publicKey) || !isHonestPoint(signature.slice(0, KEY_SIZE))) return false;
+  return check(publicKey, signature, message);
 }
 
 /** Whether `signature` over `message` is that of the holder of `publicKey`. */
 export async function verify(publicKey: Bytes, signature: Bytes, message: Bytes): Promise<boolean> {
-  if (publicKey.length !== KEY_SIZE || signature.length !== SIGNATURE_SIZE) return false;
-  if (!isHonestPoint(publicKey) || !isHonestPoint(signature.slice(0, KEY_SIZE))) return false;
   verifier ??= choose();
-  return (await verifier)(publicKey, signature, message);
+  return verifyBy(await verifier, publicKey, signature, message);
 }
