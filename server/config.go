@@ -11,7 +11,6 @@ import (
 	"net"
 	"net/netip"
 	"net/url"
-	"runtime/debug"
 	"strings"
 	"time"
 
@@ -54,7 +53,7 @@ type Config struct {
 	SweepEvery time.Duration
 	// NodeTimeout is how long a node counts as live after a heartbeat.
 	NodeTimeout time.Duration
-	// Software is the program's version; empty is what the build says.
+	// Software is the program's name and version, which anyone may know.
 	Software string
 	// Ready is called with the server's URL once it serves.
 	Ready func(base string)
@@ -87,9 +86,6 @@ func (c *Config) complete() error {
 	if c.NodeTimeout <= 0 {
 		c.NodeTimeout = fleet.DefaultNodeTimeout
 	}
-	if c.Software == "" {
-		c.Software = buildVersion()
-	}
 	if c.Ready == nil {
 		c.Ready = func(string) {}
 	}
@@ -106,15 +102,6 @@ func (c *Config) complete() error {
 		return err
 	}
 	return checkPublic(c.PublicURL)
-}
-
-// buildVersion is what the Go tool noted when the program was built.
-func buildVersion() string {
-	info, ok := debug.ReadBuildInfo()
-	if !ok || info.Main.Version == "" {
-		return "holdfast (unknown build)"
-	}
-	return "holdfast " + info.Main.Version
 }
 
 func (l Limits) check() error {

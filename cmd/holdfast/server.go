@@ -5,8 +5,6 @@ import (
 	"fmt"
 	"log/slog"
 	"os"
-	"os/signal"
-	"syscall"
 	"time"
 
 	"holdfast/server"
@@ -28,18 +26,16 @@ type serverCmd struct {
 	LogLevel         slog.Level    `help:"Least level that is logged: debug, info, warn or error." default:"info" env:"HOLDFAST_LOG_LEVEL"`
 }
 
-// Run serves until it is interrupted. Once it serves it prints "ready" and its
-// URL on stdout.
+// Run serves until ctx ends, which it does when the program is interrupted. Once
+// it serves it prints "ready" and its URL on stdout.
 func (c *serverCmd) Run(ctx context.Context) error {
-	ctx, stop := signal.NotifyContext(ctx, os.Interrupt, syscall.SIGTERM)
-	defer stop()
 	s, err := server.New(server.Config{
 		DataDir: c.Data, WebDir: c.Web, Listen: c.Listen, PublicURL: c.PublicURL,
 		Limits: server.Limits{
 			SendBytes: int64(c.MaxSendBytes), DefaultDays: c.DefaultSendDays, MaxDays: c.MaxSendDays,
 			Downloads: c.MaxDownloads, ReservedBytes: int64(c.MaxReservedBytes),
 		},
-		SweepEvery: c.SweepEvery, NodeTimeout: c.NodeTimeout,
+		SweepEvery: c.SweepEvery, NodeTimeout: c.NodeTimeout, Software: "holdfast " + programVersion(),
 		Ready: func(base string) { fmt.Println("ready", base) },
 		Log:   slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: c.LogLevel})),
 	})

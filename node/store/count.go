@@ -135,7 +135,7 @@ func (d *Disk) countUpload(key id.Upload) error {
 		}
 	} else {
 		var err error
-		if have, err = addUp(d.uploadDir(key)); err != nil {
+		if have, err = d.addUp(d.uploadDir(key)); err != nil {
 			return err
 		}
 	}

@@ -1,6 +1,7 @@
 package store
 
 import (
+	"crypto/rand"
 	"encoding/hex"
 	"errors"
 	"fmt"
@@ -28,9 +29,10 @@ type Options struct {
 
 // Disk is a Store of plain files:
 //
-//	tmp/                      being written; emptied at the start
 //	blobs/<2>/<upload>/<name> live blobs, in hexadecimal so that names sort like
 //	                          bytes; <2> is the first byte of the upload id
+//	blobs/<2>/<upload>/*.new  being written; what a crash leaves is removed when
+//	                          the upload is next used or counted
 //	closed/<2>/<upload>       an empty file: this upload takes nothing again
 //	trash/<day>/<upload>.<blobs>.<bytes>/
 //	quarantine/               bytes that are not what their name says
@@ -39,12 +41,15 @@ type Options struct {
 // One directory an upload makes listing, adding up and deleting an upload cheap,
 // and nothing has to be read at the start, however many blobs there are. What is
 // known of an upload is read when it is first written to, and kept while in use.
+// Files are written in the directory in which they will stay: on ext4 a rename
+// between directories makes the syncs that follow several times as slow.
 type Disk struct {
 	root string
 	opt  Options
 	lock *os.File
 	dirs dirQueues
-	temp atomic.Int64 // numbers temporary files
+	boot string       // tells this process's temporary files from leftovers
+	temp atomic.Int64 // numbers them
 
 	// mu guards the fields below. It is taken last: never while holding it is an
 	// upload's lock acquired.
@@ -63,7 +68,6 @@ type Disk struct {
 }
 
 const (
-	dirTemp       = "tmp"
 	dirBlobs      = "blobs"
 	dirClosed     = "closed"
 	dirTrash      = "trash"
@@ -81,9 +85,8 @@ const (
 	room = 9 << 20
 )
 
-// OpenDisk opens or makes a store in a directory of its own, locks it against
-// other processes, and removes what a crash left half written. It fails with
-// ErrLocked if another process has it.
+// OpenDisk opens or makes a store in a directory of its own and locks it against
+// other processes. It fails with ErrLocked if another process has it.
 func OpenDisk(root string, opt Options) (*Disk, error) {
 	if opt.Now == nil {
 		opt.Now = time.Now
@@ -95,7 +98,7 @@ func OpenDisk(root string, opt Options) (*Disk, error) {
 	if err != nil {
 		return nil, fmt.Errorf("open store: %w", err)
 	}
-	d := &Disk{root: root, opt: opt, lock: lock, uploads: map[id.Upload]*upload{}, shards: map[string]bool{}, stop: make(chan struct{})}
+	d := &Disk{root: root, boot: rand.Text(), opt: opt, lock: lock, uploads: map[id.Upload]*upload{}, shards: map[string]bool{}, stop: make(chan struct{})}
 	if err := d.prepare(); err != nil {
 		lock.Close()
 		return nil, fmt.Errorf("open store: %w", err)
@@ -104,7 +107,7 @@ func OpenDisk(root string, opt Options) (*Disk, error) {
 }
 
 func (d *Disk) prepare() error {
-	for _, dir := range []string{dirTemp, dirBlobs, dirClosed, dirTrash, dirQuarantine} {
+	for _, dir := range []string{dirBlobs, dirClosed, dirTrash, dirQuarantine} {
 		if err := durable.MkdirAll(d.path(dir)); err != nil {
 			return err
 		}
@@ -113,15 +116,6 @@ func (d *Disk) prepare() error {
 	if err := durable.SyncDir(d.root); err != nil {
 		return err
 	}
-	leftovers, err := os.ReadDir(d.path(dirTemp))
-	if err != nil {
-		return err
-	}
-	for _, entry := range leftovers {
-		if err := os.RemoveAll(d.path(dirTemp, entry.Name())); err != nil {
-			return err
-		}
-	}
 	if d.opt.Reserve < 0 {
 		_, total, err := freeSpace(d.root)
 		if err != nil {
@@ -129,6 +123,7 @@ func (d *Disk) prepare() error {
 		}
 		d.opt.Reserve = min(256<<20, total/50)
 	}
+	var err error
 	if d.trash, err = d.trashUsage(); err != nil {
 		return err
 	}

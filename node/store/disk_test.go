@@ -83,6 +83,9 @@ func TestLockedAgainstASecondProcess(t *testing.T) {
 	shut(t, open(t, dir, store.Options{}))
 }
 
+// half is the upload of which one blob was half written.
+var half = id.Upload{78}
+
 // fill stores a few blobs in several uploads, closes one of them and leaves a
 // writer half way.
 func fill(t *testing.T, d *store.Disk) (held []storetest.Blob, gone storetest.Blob) {
@@ -96,10 +99,10 @@ func fill(t *testing.T, d *store.Disk) (held []storetest.Blob, gone storetest.Bl
 	must(t, storetest.Put(d, gone, roomy))
 	_, err := d.CloseUpload(gone.Key.Upload)
 	must(t, err)
-	half := storetest.Make(id.Upload{78}, 98, 5000)
-	w, err := d.Begin(half.Key, 5000, roomy)
+	cut := storetest.Make(half, 98, 5000)
+	w, err := d.Begin(cut.Key, 5000, roomy)
 	must(t, err)
-	_, err = w.Write(half.Data[:3000])
+	_, err = w.Write(cut.Data[:3000])
 	must(t, err)
 	return held, gone
 }
@@ -149,9 +152,13 @@ func TestStartsAgain(t *testing.T) {
 			if usage, err := d.CloseUpload(gone.Key.Upload); err != nil || usage.Bytes != 5000 {
 				t.Fatalf("closed again: %+v, %v", usage, err)
 			}
-			left, err := os.ReadDir(filepath.Join(dir, "tmp"))
+			// What was half written goes when the upload is counted or used.
+			if _, err := d.List(half, id.Name{}, 1); err != nil {
+				t.Fatal(err)
+			}
+			left, err := filepath.Glob(filepath.Join(dir, "blobs/*/*/*.new"))
 			if err != nil || len(left) != 0 {
-				t.Fatalf("%d files left in tmp (%v)", len(left), err)
+				t.Fatalf("left half written: %v, %v", left, err)
 			}
 		})
 	}
@@ -205,14 +212,14 @@ func TestDiskFaults(t *testing.T) {
 	good := storetest.Make(id.New[id.Upload](), 1, 3000)
 	must(t, storetest.Put(d, good, roomy))
 
-	// The directory that a new upload needs cannot be made.
+	// The directory goes away between write and commit.
 	bad := storetest.Make(id.Upload{0xaa, 1}, 2, 3000)
 	w, err := d.Begin(bad.Key, 3000, roomy)
 	must(t, err)
 	_, err = w.Write(bad.Data)
 	must(t, err)
 	shard := filepath.Join(dir, "blobs", "aa")
-	must(t, os.WriteFile(shard, nil, 0o600))
+	must(t, os.Rename(shard, shard+"-away"))
 	if err := w.Commit(); !errors.Is(err, store.ErrIO) {
 		t.Fatalf("have %v, want ErrIO", err)
 	}
@@ -230,13 +237,12 @@ func TestDiskFaults(t *testing.T) {
 	}
 
 	// A disk that does not even take a file does not pass the self-test.
-	temp := filepath.Join(dir, "tmp")
-	must(t, os.Remove(temp))
+	must(t, os.Mkdir(filepath.Join(dir, "self-test"), 0o700))
 	if err := d.SelfTest(); !errors.Is(err, store.ErrIO) {
 		t.Fatalf("self-test: %v", err)
 	}
-	must(t, os.Mkdir(temp, 0o700))
-	must(t, os.Remove(shard))
+	must(t, os.RemoveAll(filepath.Join(dir, "self-test")))
+	must(t, os.Rename(shard+"-away", shard))
 	must(t, d.SelfTest())
 	must(t, storetest.Put(d, bad, roomy))
 }

@@ -96,8 +96,8 @@ func (d *Disk) List(key id.Upload, after id.Name, limit int) ([]Entry, error) {
 func (d *Disk) firstNames(u *upload, after id.Name, limit int) ([]id.Name, error) {
 	byName := func(a, b id.Name) int { return bytes.Compare(a[:], b[:]) }
 	var names []id.Name
-	err := eachName(d.uploadDir(u.id), func(name id.Name, _ string) error {
-		if byName(name, after) > 0 && u.fresh[name] == nil && !u.poisoned[name] {
+	err := eachFile(d.uploadDir(u.id), func(text string) error {
+		if name, ok := parseName(text); ok && byName(name, after) > 0 && u.fresh[name] == nil && !u.poisoned[name] {
 			names = append(names, name)
 		}
 		if len(names) >= 4*limit {

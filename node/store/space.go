@@ -102,7 +102,7 @@ func (d *Disk) SelfTest() error {
 }
 
 func (d *Disk) tryDisk() error {
-	path := d.path(dirTemp, fmt.Sprintf("self-test-%d", d.temp.Add(1)))
+	path := d.path("self-test")
 	want := bytes.Repeat([]byte(time.Now().UTC().Format(time.RFC3339Nano)), 1<<11)
 	defer os.Remove(path)
 	if err := durable.WriteFile(path, want); err != nil {

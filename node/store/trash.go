@@ -113,7 +113,7 @@ func (u *upload) settle() {
 // throwAway moves the directory of a closed upload to the trash, with u.mu held.
 func (d *Disk) throwAway(u *upload) (Usage, error) {
 	// Counted afresh: what a crash or a failed removal left is in there too.
-	have, err := addUp(d.uploadDir(u.id))
+	have, err := d.addUp(d.uploadDir(u.id))
 	if err != nil {
 		return Usage{}, d.fault("delete upload", err)
 	}

@@ -6,9 +6,11 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"strings"
 	"sync"
 
 	"holdfast/format/id"
+	"holdfast/node/durable"
 )
 
 // upload is what the store remembers of an upload while it is in use. refs is
@@ -106,7 +108,7 @@ func (d *Disk) load(u *upload) error {
 			return d.fault("load upload", err)
 		}
 		u.made, u.synced = true, true
-		if u.held, err = addUp(dir); err != nil {
+		if u.held, err = d.addUp(dir); err != nil {
 			return d.fault("load upload", err)
 		}
 	} else if !errors.Is(err, fs.ErrNotExist) {
@@ -116,10 +118,17 @@ func (d *Disk) load(u *upload) error {
 	return nil
 }
 
-// addUp counts the blobs in a directory, which may be missing.
-func addUp(dir string) (Usage, error) {
+// addUp counts the blobs in a directory, which may be missing, and removes what
+// an earlier process left half written.
+func (d *Disk) addUp(dir string) (Usage, error) {
 	var sum Usage
-	err := eachName(dir, func(name id.Name, text string) error {
+	err := eachFile(dir, func(text string) error {
+		if strings.HasSuffix(text, durable.Suffix) && !strings.Contains(text, "."+d.boot+"-") {
+			return os.Remove(filepath.Join(dir, text))
+		}
+		if _, ok := parseName(text); !ok {
+			return nil
+		}
 		info, err := os.Lstat(filepath.Join(dir, text))
 		if errors.Is(err, fs.ErrNotExist) {
 			return nil
@@ -133,9 +142,9 @@ func addUp(dir string) (Usage, error) {
 	return sum, err
 }
 
-// eachName calls f for the blobs in a directory, in no order, holding a few of
+// eachFile calls f for the names in a directory, in no order, holding a few of
 // them in memory only. A missing directory has none.
-func eachName(dir string, f func(name id.Name, text string) error) error {
+func eachFile(dir string, f func(text string) error) error {
 	handle, err := os.Open(dir)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil
@@ -147,10 +156,8 @@ func eachName(dir string, f func(name id.Name, text string) error) error {
 	for {
 		names, err := handle.Readdirnames(1024)
 		for _, text := range names {
-			if name, ok := parseName(text); ok {
-				if err := f(name, text); err != nil {
-					return err
-				}
+			if err := f(text); err != nil {
+				return err
 			}
 		}
 		if errors.Is(err, io.EOF) {

@@ -22,7 +22,7 @@ func (d *Disk) Begin(key Key, size, budget int64) (Writer, error) {
 		d.done(u)
 		return nil, err
 	}
-	path := d.path(dirTemp, fmt.Sprintf("%d%s", d.temp.Add(1), durable.Suffix))
+	path := fmt.Sprintf("%s.%s-%d%s", d.blobFile(key), d.boot, d.temp.Add(1), durable.Suffix)
 	file, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE|os.O_EXCL, 0o600)
 	if err != nil {
 		d.dismiss(u, key, size)
@@ -54,13 +54,39 @@ func (d *Disk) admit(u *upload, key Key, size, budget int64) error {
 		u.unexpect(key.Name)
 		return err
 	}
+	if err := d.makeDir(u); err != nil {
+		u.unexpect(key.Name)
+		d.unreserve(size)
+		return err
+	}
 	return nil
 }
 
-// dismiss undoes admit once a writer has ended, however it did.
+// makeDir makes the upload's directory, whose name publish makes durable.
+func (d *Disk) makeDir(u *upload) error {
+	if u.made {
+		return nil
+	}
+	if err := makeShard(d.shardDir(u.id)); err != nil {
+		return d.fault("make directory", err)
+	}
+	if err := os.Mkdir(d.uploadDir(u.id), 0o700); err != nil && !errors.Is(err, fs.ErrExist) {
+		return d.fault("make directory", err)
+	}
+	u.made, u.synced = true, false
+	return nil
+}
+
+// dismiss undoes admit once a writer has ended, however it did. The last one to
+// leave an upload without blobs takes the directory along.
 func (d *Disk) dismiss(u *upload, key Key, size int64) {
 	u.mu.Lock()
 	u.unexpect(key.Name)
+	if u.made && u.held.Blobs == 0 && len(u.arriving) == 0 {
+		if os.Remove(d.uploadDir(u.id)) == nil { // else something is left in it
+			u.made, u.synced = false, false
+		}
+	}
 	u.mu.Unlock()
 	d.unreserve(size)
 	d.done(u)
@@ -197,15 +223,6 @@ func (w *diskWriter) rename() (done bool, err error) {
 	d, u := w.disk, w.upload
 	if _, there, err := d.shown(u, w.key.Name); there || err != nil {
 		return there, err
-	}
-	if !u.made {
-		if err := makeShard(d.shardDir(u.id)); err != nil {
-			return false, d.fault("make directory", err)
-		}
-		if err := os.Mkdir(d.uploadDir(u.id), 0o700); err != nil && !errors.Is(err, fs.ErrExist) {
-			return false, d.fault("make directory", err)
-		}
-		u.made = true
 	}
 	target := d.blobFile(w.key)
 	if u.poisoned[w.key.Name] {

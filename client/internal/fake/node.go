@@ -337,4 +337,3 @@ func (n *Node) uploadTicket(text string) *ticket.UploadTicket {
 	}
 	return &t
 }
-

@@ -357,4 +357,3 @@ func write(w http.ResponseWriter, v any) {
 	w.Header().Set("Content-Type", api.TypeJSON)
 	_ = json.NewEncoder(w).Encode(v) // the client may be gone
 }
-

@@ -75,13 +75,30 @@ func problem(err error) error {
 			p.RetryAfter = busyWait
 			return p
 		}
-		return api.NewProblem(row.code, "%s", sentence(err))
+		return api.NewProblem(row.code, "%s", detail(err, row.err))
 	}
 	return err
 }
 
-// sentence makes an error's text one for people.
-func sentence(err error) string {
-	text := err.Error()
+// detail is what an error says beyond its kind, which is the problem's title,
+// and beyond the operation that it begins with, which the caller knows. It is
+// empty where that is nothing.
+func detail(err, kind error) string {
+	before, after, found := strings.Cut(err.Error(), kind.Error())
+	if !found {
+		before, after = "", err.Error()
+	} else if _, where, ok := strings.Cut(before, ": "); ok {
+		before = where
+	}
+	var parts []string
+	for _, part := range []string{before, after} {
+		if part = strings.Trim(part, ":; "); part != "" {
+			parts = append(parts, part)
+		}
+	}
+	text := strings.Join(parts, ": ")
+	if text == "" {
+		return ""
+	}
 	return strings.ToUpper(text[:1]) + text[1:] + "."
 }

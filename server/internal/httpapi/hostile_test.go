@@ -201,6 +201,25 @@ func TestCodes(t *testing.T) {
 	}
 }
 
+func TestDetails(t *testing.T) {
+	for _, c := range []struct {
+		err  error
+		want string
+	}{
+		{fmt.Errorf("look at link: %w", share.ErrRevoked), ""},
+		{share.ErrRevoked, ""},
+		{fmt.Errorf("stage page 3: %w: number 0: it is for upload x", upload.ErrReceipt), "Number 0: it is for upload x."},
+		{fmt.Errorf("commit upload: page 1 of 3: %w", upload.ErrPageMissing), "Page 1 of 3."},
+		{fmt.Errorf("commit upload: page 2: %w: revision x", upload.ErrRevision), "Page 2: revision x."},
+		{fleet.ErrClock, "Clocks too far apart."},
+	} {
+		var p *api.Problem
+		if !errors.As(problem(c.err), &p) || p.Detail != c.want {
+			t.Errorf("%v: detail %q, want %q", c.err, p.Detail, c.want)
+		}
+	}
+}
+
 // TestFaultsTellNothing: what is wrong inside is logged and not told.
 func TestFaultsTellNothing(t *testing.T) {
 	r := newRig(t)

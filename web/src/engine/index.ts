@@ -79,7 +79,7 @@ function send(
     'file' in item ? { path: item.path, file: item.file } : { path: item.path, dir: true as const },
   );
   post({ kind: 'start', job: { origin: location.origin, items: plain, options: { ...options } } });
-  return { done, cancel: () => post({ kind: 'cancel' }) };
+  return { done: done.catch(explained), cancel: () => post({ kind: 'cancel' }) };
 }
 
 function download(view: LinkView, what: number | 'all', onProgress: (p: DownloadProgress) => void): Task<void> {
@@ -93,7 +93,7 @@ function download(view: LinkView, what: number | 'all', onProgress: (p: Download
     await runDownload(worker, prepared.job, onProgress, (stop) => (cancel = stop));
   })();
   return {
-    done,
+    done: done.catch(explained),
     cancel: () => {
       cancelled = true;
       cancel();
@@ -137,6 +137,23 @@ function openFrame(url: string): HTMLIFrameElement {
   frame.src = url;
   document.body.append(frame);
   return frame;
+}
+
+/** The fleet that this page's policy was made for. */
+function fleetOfPage(): string {
+  return document.querySelector<HTMLMetaElement>('meta[name=holdfast-fleet]')?.content ?? '';
+}
+
+/**
+ * When no node can be reached, the reason may be that this page is older than the fleet: its policy then forbids new
+ * nodes. People are told to reload instead of to wait.
+ */
+async function explained(error: unknown): Promise<never> {
+  if (error instanceof EngineError && error.code === 'nodes-away') {
+    const { fleet } = await call('getInfo', null);
+    if (fleet !== fleetOfPage()) throw new EngineError('out-of-date');
+  }
+  throw error;
 }
 
 async function places(nodes: readonly Parameters<typeof checkNode>[0][]): Promise<Place[]> {
