@@ -25,7 +25,9 @@ const (
 
 // fleet is a server and its nodes as processes.
 type fleet struct {
-	t      *testing.T
+	// t reports; subtests put theirs here. owner is the test whose end ends the processes.
+	t, owner *testing.T
+
 	dir    string
 	server *process
 	nodes  map[string]*process
@@ -42,7 +44,7 @@ type fleet struct {
 
 func newFleet(t *testing.T) *fleet {
 	t.Helper()
-	return &fleet{t: t, dir: t.TempDir(), nodes: map[string]*process{}, ports: map[string]int{},
+	return &fleet{t: t, owner: t, dir: t.TempDir(), nodes: map[string]*process{}, ports: map[string]int{},
 		front: map[string]string{}, data: map[string]string{}, wrap: map[string][]string{}}
 }
 
@@ -62,7 +64,7 @@ func (f *fleet) startServer() {
 	if f.ports["server"] == 0 {
 		f.ports["server"] = freePort(f.t)
 	}
-	f.server = start(f.t, "server", append(append([]string{}, f.inside...), programs.holdfast, "server", "--data", filepath.Join(f.dir, "server"),
+	f.server = start(f.owner, "server", append(append([]string{}, f.inside...), programs.holdfast, "server", "--data", filepath.Join(f.dir, "server"),
 		"--listen", fmt.Sprintf("127.0.0.1:%d", f.ports["server"]), "--node-timeout", nodeTimeout, "--sweep-every", sweepEvery)...)
 }
 
@@ -95,7 +97,7 @@ func (f *fleet) startNode(j string, more ...string) *process {
 	if f.front[j] != "" {
 		argv = append(argv, "--public-url", f.front[j])
 	}
-	f.nodes[j] = start(f.t, j, append(argv, more...)...)
+	f.nodes[j] = start(f.owner, j, append(argv, more...)...)
 	return f.nodes[j]
 }
 
@@ -186,7 +188,7 @@ func (f *fleet) file(size int, seed uint64) (string, []byte) {
 }
 
 func (f *fleet) context() context.Context {
-	ctx, cancel := context.WithTimeout(context.Background(), 3*time.Minute)
+	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 	f.t.Cleanup(cancel)
 	return ctx
 }

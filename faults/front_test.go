@@ -108,6 +108,9 @@ func (f *fronts) arm(at moment, strike func(node string)) {
 func (f *fronts) begin(copies string) int {
 	f.mu.Lock()
 	defer f.mu.Unlock()
+	if f.posts == nil {
+		f.posts, f.bytes = map[string]int{}, map[string]int64{}
+	}
 	f.posts[copies]++
 	return f.posts[copies]
 }

@@ -108,6 +108,7 @@ func TestStopLetsUploadsFinish(t *testing.T) {
 		done <- f.do(putRequest(t.Context(), n, f.ticket(b.Key.Upload, budget, placeOf(n), placeOf(f.nodes[0])), 2, b, body), b)
 	}()
 	<-body.reached
+	eventually(t, "it arrives", func() bool { return n.Store().Status().Arriving > 0 })
 	stopped := make(chan error)
 	go func() { stopped <- stop() }()
 	eventually(t, "no new connections", func() bool {

@@ -4,6 +4,7 @@ import (
 	"net/http"
 	"os"
 
+	"holdfast/server/internal/httpapi"
 	"holdfast/server/internal/webui"
 	"holdfast/web"
 )
@@ -18,6 +19,6 @@ func (s *Server) addPages(mux *http.ServeMux) error {
 	if err != nil {
 		return err
 	}
-	mux.Handle("/", pages)
+	mux.Handle("/", httpapi.Guard(s.cfg.Log, pages))
 	return nil
 }

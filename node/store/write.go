@@ -106,6 +106,7 @@ type diskWriter struct {
 	tail   *tail
 	have   int64
 	failed error
+	moved  bool // to its place
 	ended  bool
 }
 
@@ -236,6 +237,7 @@ func (w *diskWriter) rename() (done bool, err error) {
 	if err := os.Rename(w.path, target); err != nil {
 		return false, d.fault("rename blob", err)
 	}
+	w.moved = true
 	return false, nil
 }
 
@@ -261,9 +263,9 @@ func (w *diskWriter) Abort(cause error) {
 // end releases everything. Without an error the followers read on.
 func (w *diskWriter) end(err error) {
 	w.ended = true
-	// After publishing this name is gone; after anything else it must go. What
-	// cannot be removed now is removed at the next start.
-	os.Remove(w.path)
+	if !w.moved {
+		os.Remove(w.path) // what cannot be removed now goes after the next start
+	}
 	w.tail.end(err)
 	w.hash.Reset()
 	hashers.Put(w.hash)

@@ -23,11 +23,20 @@ func newEvents(w http.ResponseWriter) *events {
 	return &events{conn: http.NewResponseController(w), json: json.NewEncoder(w)}
 }
 
+// send writes an event and lets it out at once.
 func (e *events) send(event api.Event) {
+	e.write(event)
+	e.flush()
+}
+
+func (e *events) write(event api.Event) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	if e.gone {
-		return
-	}
-	e.gone = e.json.Encode(event) != nil || e.conn.Flush() != nil
+	e.gone = e.gone || e.json.Encode(event) != nil
+}
+
+func (e *events) flush() {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.gone = e.gone || e.conn.Flush() != nil
 }

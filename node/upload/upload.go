@@ -188,17 +188,32 @@ func (h *Handler) answer(w http.ResponseWriter, in incoming, size int64, copies 
 		return
 	}
 	out := newEvents(w)
-	out.send(api.Event{Receipt: receipt})
+	out.write(api.Event{Receipt: receipt})
 	made := 1
-	for event := range copies {
+	for {
+		event, more := next(copies, out)
+		if !more {
+			break
+		}
 		if event.Receipt != "" {
 			made++
 		}
-		out.send(event)
+		out.write(event)
 	}
 	if made < in.copies {
-		out.send(api.Event{Problem: tooFew(made, in.copies)})
+		out.write(api.Event{Problem: tooFew(made, in.copies)})
 	}
+}
+
+// next waits for an event; what was written before goes out if that takes time.
+func next(copies <-chan api.Event, out *events) (event api.Event, more bool) {
+	select {
+	case event, more = <-copies:
+	default:
+		out.flush()
+		event, more = <-copies
+	}
+	return event, more
 }
 
 func tooFew(made, wanted int) *api.Problem {

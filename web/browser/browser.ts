@@ -26,6 +26,8 @@ export interface Browser {
   readonly downloads: string;
   newPage(url?: string): Promise<Page>;
   waitDownload(name: string, timeoutMs?: number): Promise<Finished>;
+  /** How the downloads under this name ended that began so far or begin within the grace; none may have begun. */
+  settledDownloads(name: string, graceMs: number): Promise<string[]>;
   close(): Promise<void>;
 }
 
@@ -36,6 +38,13 @@ export interface LaunchOptions {
 }
 
 export const pause = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms));
+
+/** Waits until no state is "inProgress", and for a first one at most for the grace. */
+export async function settle(states: () => string[], graceMs: number): Promise<void> {
+  const grace = Date.now() + graceMs;
+  while (states().length === 0 && Date.now() < grace) await pause(20);
+  for (const end = Date.now() + 20_000; Date.now() < end && states().includes('inProgress'); ) await pause(20);
+}
 
 /** Waits until an expression in the page is true. */
 export async function until(page: Page, expression: string, timeoutMs = 30_000): Promise<void> {

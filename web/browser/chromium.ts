@@ -4,7 +4,7 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { resolve as absolute, join } from 'node:path';
 import type { Readable, Writable } from 'node:stream';
-import { type Browser, type Finished, type LaunchOptions, type Page, pause } from './browser.ts';
+import { type Browser, type Finished, type LaunchOptions, type Page, pause, settle } from './browser.ts';
 
 type Json = Record<string, unknown>;
 interface Message {
@@ -106,9 +106,10 @@ class ChromiumPage implements Page {
       };
       this.#pipe.listeners.add(listen);
     });
-    const { errorText } = await this.call('Page.navigate', { url });
+    const { errorText, loaderId } = await this.call('Page.navigate', { url });
     if (errorText) throw new Error(`${url}: ${String(errorText)}`);
-    await loaded;
+    // Where only the fragment differs nothing is loaded, and no event says so.
+    if (loaderId !== undefined) await loaded;
   }
 
   async eval<T>(expression: string): Promise<T> {
@@ -190,6 +191,12 @@ export async function launchChromium({ dark = false, args = [] }: LaunchOptions 
     pid: child.pid as number,
     downloads,
     newPage: (url) => newPage(pipe, url, dark),
+    async settledDownloads(name, graceMs) {
+      const mine = (): [string, { name: string; state: string }][] => [...known].filter(([, d]) => d.name === name);
+      await settle(() => mine().map(([, d]) => d.state), graceMs);
+      const states = mine().map(([guid, d]) => (known.delete(guid), d.state));
+      return states;
+    },
     async waitDownload(name, timeoutMs = 60_000) {
       for (const end = Date.now() + timeoutMs; Date.now() < end; await pause(100)) {
         const entry = [...known].find(([, d]) => d.name === name && d.state !== 'inProgress');

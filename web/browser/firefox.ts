@@ -4,7 +4,7 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { resolve as absolute, join } from 'node:path';
 import WebSocket from 'ws';
-import { type Browser, type Finished, type LaunchOptions, type Page, pause } from './browser.ts';
+import { type Browser, type Finished, type LaunchOptions, type Page, pause, settle } from './browser.ts';
 
 type Json = Record<string, unknown>;
 
@@ -178,6 +178,11 @@ export async function launchFirefox({ dark = false, args = [] }: LaunchOptions =
       const page = new FirefoxPage(session, context as string);
       if (url !== undefined) await page.goto(url);
       return page;
+    },
+    async settledDownloads(name, graceMs) {
+      const mine = (): Known[] => known.filter((d) => d.name === name);
+      await settle(() => mine().map((d) => d.state), graceMs);
+      return mine().map((d) => (known.splice(known.indexOf(d), 1), d.state));
     },
     async waitDownload(name, timeoutMs = 60_000) {
       for (const end = Date.now() + timeoutMs; Date.now() < end; await pause(100)) {

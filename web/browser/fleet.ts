@@ -94,18 +94,8 @@ export class Fleet {
       ...['server', '--data', this.database, '--listen', listen, '--public-url', this.url],
       ...['--node-timeout', '1500ms', '--sweep-every', '300ms'],
     ]);
-    this.front.target = await this.#listening(this.#server.url);
-    this.#port = new URL(this.front.target).port;
-  }
-
-  /** The server's own address: it prints the public one, which is the front's. */
-  async #listening(printed: string): Promise<string> {
-    if (printed !== this.url) return printed;
-    const pid = this.#server?.child.pid;
-    const { stdout } = await run('ss', ['-Hltnp']);
-    const port = new RegExp(`127\\.0\\.0\\.1:(\\d+) .*pid=${pid},`).exec(stdout)?.[1];
-    if (port === undefined) throw new Error('the server listens nowhere');
-    return `http://127.0.0.1:${port}`;
+    this.front.target = this.#server.url;
+    this.#port = new URL(this.#server.url).port;
   }
 
   async stopServer(): Promise<void> {
@@ -117,14 +107,13 @@ export class Fleet {
     const invite = join(this.dir, `${country}.invite`);
     const { stdout } = await run(program, ['admin', 'invite', '--data', this.database]);
     writeFileSync(invite, stdout, { mode: 0o600 });
-    const listen = front.target === '' ? '127.0.0.1:0' : new URL(front.target).host;
-    const port = listen.endsWith(':0') ? await freePort() : listen.split(':')[1];
+    if (front.target === '') front.target = `http://127.0.0.1:${await freePort()}`;
     const node = await Running.start([
       ...['node', 'run', '--data', join(this.dir, `node-${country}`), '--server', this.front.target],
       ...['--invite-file', invite, '--operator', `Operator ${country}`, '--jurisdiction', country],
-      ...['--listen', `127.0.0.1:${port}`, '--public-url', front.url, '--capacity', '20GB', '--heartbeat', '200ms'],
+      ...['--listen', new URL(front.target).host, '--public-url', front.url, '--capacity', '20GB'],
+      ...['--heartbeat', '200ms'],
     ]);
-    front.target = `http://127.0.0.1:${port}`;
     this.#nodes.set(country, node);
   }
 

@@ -83,41 +83,68 @@ func TestUnknownPathsAndMethods(t *testing.T) {
 	}
 }
 
-// TestHostileBodies: forms that JSON takes and the protocol does not.
-func TestHostileBodies(t *testing.T) {
+// hostile is a body that JSON takes and the protocol does not, or JSON neither.
+type hostile struct {
+	method, path, body string
+	want               api.Code
+}
+
+func (r *rig) refuses(secret string, all map[string]hostile) {
+	for what, c := range all {
+		r.Run(what, func(t *testing.T) {
+			status, code, text := r.raw(c.method, c.path, secret, c.body)
+			if code != c.want {
+				t.Errorf("%d %q, want %q: %s", status, code, c.want, text)
+			}
+			if len(text) > 2000 {
+				t.Errorf("an answer of %d bytes", len(text))
+			}
+		})
+	}
+}
+
+func TestHostileUploads(t *testing.T) {
 	r := newRig(t)
 	g := r.open(1 << 20)
-	send := r.sent(nil, 5000)
-	started, err := api.StartSession.Call(t.Context(), r.call, linkArgs(send), api.LinkAuth{Auth: send.Auth})
-	r.must(err)
-	uploadPath, linkPath := "/api/v1/uploads/"+g.Upload.String(), "/api/v1/links/"+send.Link.Handle.String()
-	revision := func(field, value string) string {
-		fields := map[string]string{
-			"id": `"` + id.New[id.Revision]().String() + `"`, "prefix": `"AQIDBAUGBw"`, "length": "1080", "extents": "[[0,0,1080]]",
-		}
-		for _, f := range []string{"releaseKey", "commitment", "root", "salt"} {
-			fields[f] = `"` + id.Bytes32(id.New32()).String() + `"`
-		}
-		fields[field] = value
-		var parts []string
-		for k, v := range fields {
-			parts = append(parts, `"`+k+`":`+v)
-		}
-		return `{"revisions":[{` + strings.Join(parts, ",") + `}]}`
+	uploadPath := "/api/v1/uploads/" + g.Upload.String()
+	r.refuses(g.Secret, map[string]hostile{
+		"bytes as text":         {"POST", "/api/v1/uploads", `{"bytes":"1","days":1}`, api.BadRequest},
+		"bytes with a fraction": {"POST", "/api/v1/uploads", `{"bytes":1.5,"days":1}`, api.BadRequest},
+		"bytes beyond 64 bits":  {"POST", "/api/v1/uploads", `{"bytes":9223372036854775808,"days":1}`, api.BadRequest},
+		"greatest bytes":        {"POST", "/api/v1/uploads", `{"bytes":9223372036854775807,"days":1}`, api.OverLimit},
+		"negative bytes":        {"POST", "/api/v1/uploads", `{"bytes":-1,"days":1}`, api.BadRequest},
+		"huge days":             {"POST", "/api/v1/uploads", `{"bytes":1,"days":1000000000000}`, api.OverLimit},
+		"negative budget":       {"POST", uploadPath + "/budget", `{"bytes":-5}`, api.BadRequest},
+		"budget beyond limits":  {"POST", uploadPath + "/budget", `{"bytes":9007199254740993}`, api.OverLimit},
+		"record of junk":        {"POST", uploadPath + "/commit", `{"link":{"record":"a b"}}`, api.BadRequest},
+		"empty commit":          {"POST", uploadPath + "/commit", `{}`, api.RevisionInvalid},
+		"null for everything":   {"POST", uploadPath + "/commit", `null`, api.RevisionInvalid},
+		"upload that is none":   {"POST", "/api/v1/uploads/x/commit", `{}`, api.UploadUnknown},
+	})
+}
+
+// revision is a page with a good revision, of which one field is exchanged.
+func revision(field, value string) string {
+	fields := map[string]string{
+		"id": `"` + id.New[id.Revision]().String() + `"`, "prefix": `"AQIDBAUGBw"`, "length": "1080", "extents": "[[0,0,1080]]",
 	}
+	for _, f := range []string{"releaseKey", "commitment", "root", "salt"} {
+		fields[f] = `"` + id.Bytes32(id.New32()).String() + `"`
+	}
+	fields[field] = value
+	var parts []string
+	for k, v := range fields {
+		parts = append(parts, `"`+k+`":`+v)
+	}
+	return `{"revisions":[{` + strings.Join(parts, ",") + `}]}`
+}
+
+func TestHostilePages(t *testing.T) {
+	r := newRig(t)
+	g := r.open(1 << 20)
+	uploadPath := "/api/v1/uploads/" + g.Upload.String()
 	name := id.Bytes32(id.New32()).String()
-	for what, c := range map[string]struct {
-		method, path, body string
-		want               api.Code
-	}{
-		"bytes as text":          {"POST", "/api/v1/uploads", `{"bytes":"1","days":1}`, api.BadRequest},
-		"bytes with a fraction":  {"POST", "/api/v1/uploads", `{"bytes":1.5,"days":1}`, api.BadRequest},
-		"bytes beyond 64 bits":   {"POST", "/api/v1/uploads", `{"bytes":9223372036854775808,"days":1}`, api.BadRequest},
-		"greatest bytes":         {"POST", "/api/v1/uploads", `{"bytes":9223372036854775807,"days":1}`, api.OverLimit},
-		"negative bytes":         {"POST", "/api/v1/uploads", `{"bytes":-1,"days":1}`, api.BadRequest},
-		"huge days":              {"POST", "/api/v1/uploads", `{"bytes":1,"days":1000000000000}`, api.OverLimit},
-		"negative budget":        {"POST", uploadPath + "/budget", `{"bytes":-5}`, api.BadRequest},
-		"budget beyond limits":   {"POST", uploadPath + "/budget", `{"bytes":9007199254740993}`, api.OverLimit},
+	r.refuses(g.Secret, map[string]hostile{
 		"page with a sign":       {"PUT", uploadPath + "/pages/+1", `{}`, api.BadRequest},
 		"negative page":          {"PUT", uploadPath + "/pages/-1", `{}`, api.BadRequest},
 		"page with zeros":        {"PUT", uploadPath + "/pages/01", `{}`, api.BadRequest},
@@ -145,29 +172,28 @@ func TestHostileBodies(t *testing.T) {
 		"prefix in base64":       {"PUT", uploadPath + "/pages/0", revision("prefix", `"AQID+AUGBw=="`), api.BadRequest},
 		"prefix with line end":   {"PUT", uploadPath + "/pages/0", revision("prefix", `"AQIDBAUGBw\n"`), api.BadRequest},
 		"zero revision":          {"PUT", uploadPath + "/pages/0", revision("id", `"AAAAAAAAAAAAAAAAAAAAAA"`), api.RevisionInvalid},
-		"record of junk":         {"POST", uploadPath + "/commit", `{"link":{"record":"a b"}}`, api.BadRequest},
-		"empty commit":           {"POST", uploadPath + "/commit", `{}`, api.RevisionInvalid},
-		"null for everything":    {"POST", uploadPath + "/commit", `null`, api.RevisionInvalid},
-		"upload that is none":    {"POST", "/api/v1/uploads/x/commit", `{}`, api.UploadUnknown},
-		"auth too short":         {"POST", linkPath + "/look", `{"auth":"AAAA"}`, api.BadRequest},
-		"no auth":                {"POST", linkPath + "/look", `{}`, api.WrongKey},
-		"handle that is none":    {"POST", "/api/v1/links/x/look", `{}`, api.NotFound},
-		"huge from":              {"POST", linkPath + "/extents", `{"session":"` + started.Session + `","from":9223372036854775807,"count":9223372036854775807}`, api.NotFound},
-		"negative count":         {"POST", linkPath + "/extents", `{"session":"` + started.Session + `","from":0,"count":-1}`, api.BadRequest},
-		"cursor of junk":         {"POST", linkPath + "/revisions", `{"session":"` + started.Session + `","cursor":"'; DROP TABLE link"}`, api.BadRequest},
-		"session of junk":        {"POST", linkPath + "/revisions", `{"session":"` + strings.Repeat("x", 100_000) + `"}`, api.SessionInvalid},
-		"deep nesting":           {"POST", linkPath + "/look", strings.Repeat("[", 100_000), api.BadRequest},
-	} {
-		t.Run(what, func(t *testing.T) {
-			status, code, text := r.raw(c.method, c.path, g.Secret, c.body)
-			if code != c.want {
-				t.Errorf("%d %q, want %q: %s", status, code, c.want, text)
-			}
-			if len(text) > 2000 {
-				t.Errorf("an answer of %d bytes", len(text))
-			}
-		})
+	})
+	if status, _, text := r.raw("PUT", uploadPath+"/pages/0", g.Secret, revision("length", "1080")); status != 204 {
+		t.Errorf("a good page: %d %s", status, text)
 	}
+}
+
+func TestHostileLinks(t *testing.T) {
+	r := newRig(t)
+	send := r.sent(nil, 5000)
+	started, err := api.StartSession.Call(t.Context(), r.call, linkArgs(send), api.LinkAuth{Auth: send.Auth})
+	r.must(err)
+	linkPath := "/api/v1/links/" + send.Link.Handle.String()
+	r.refuses("", map[string]hostile{
+		"auth too short":      {"POST", linkPath + "/look", `{"auth":"AAAA"}`, api.BadRequest},
+		"no auth":             {"POST", linkPath + "/look", `{}`, api.WrongKey},
+		"handle that is none": {"POST", "/api/v1/links/x/look", `{}`, api.NotFound},
+		"huge from":           {"POST", linkPath + "/extents", `{"session":"` + started.Session + `","from":9223372036854775807,"count":9223372036854775807}`, api.NotFound},
+		"negative count":      {"POST", linkPath + "/extents", `{"session":"` + started.Session + `","from":0,"count":-1}`, api.BadRequest},
+		"cursor of junk":      {"POST", linkPath + "/revisions", `{"session":"` + started.Session + `","cursor":"'; DROP TABLE link"}`, api.BadRequest},
+		"session of junk":     {"POST", linkPath + "/revisions", `{"session":"` + strings.Repeat("x", 100_000) + `"}`, api.SessionInvalid},
+		"deep nesting":        {"POST", linkPath + "/look", strings.Repeat("[", 100_000), api.BadRequest},
+	})
 }
 
 // TestCodes: every error of the domains has a code, however it is wrapped.

@@ -59,7 +59,7 @@ func New(cfg Config) http.Handler {
 	api.RevokeLink.Handle(mux, s.failed, s.revokeLink)
 	api.JoinNode.Handle(mux, s.failed, s.joinNode)
 	api.Heartbeat.Handle(mux, s.failed, s.heartbeat)
-	return s.recovered(known(mux))
+	return Guard(s.Log, known(mux))
 }
 
 // failed notes an error that callers are not told.
@@ -94,9 +94,9 @@ func known(mux *http.ServeMux) http.Handler {
 	})
 }
 
-// recovered answers for a handler that panicked. The stack is logged: it has no
+// Guard answers for a handler that panicked. The stack is logged: it has no
 // values of strings.
-func (s *server) recovered(next http.Handler) http.Handler {
+func Guard(log *slog.Logger, next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		defer func() {
 			fault := recover()
@@ -106,7 +106,7 @@ func (s *server) recovered(next http.Handler) http.Handler {
 			if fault == http.ErrAbortHandler {
 				panic(fault)
 			}
-			s.Log.Error("request panicked", "kind", fmt.Sprintf("%T", fault), "stack", string(debug.Stack()))
+			log.Error("request panicked", "kind", fmt.Sprintf("%T", fault), "stack", string(debug.Stack()))
 			api.WriteProblem(w, api.NewProblem(api.Internal, "The fault has been noted; try again in a while."))
 		}()
 		next.ServeHTTP(w, r)

@@ -52,7 +52,9 @@ func (s *Store) ReadLink(ctx context.Context, handle id.Handle, f func(share.Lin
 		if err != nil {
 			return err
 		}
-		return f(l.Link, &linkReader{q: q, link: l})
+		r := &linkReader{q: q, link: l, prepared: map[string]*sql.Stmt{}}
+		defer r.close()
+		return f(l.Link, r)
 	})
 }
 
@@ -60,6 +62,31 @@ func (s *Store) ReadLink(ctx context.Context, handle id.Handle, f func(share.Lin
 type linkReader struct {
 	q    queryer
 	link linkRow
+	// prepared are statements that a page of revisions runs thousands of times.
+	prepared map[string]*sql.Stmt
+}
+
+func (r *linkReader) close() {
+	for _, stmt := range r.prepared {
+		stmt.Close() // ends with the transaction in any case
+	}
+}
+
+// each is each with a statement that is prepared once.
+func (r *linkReader) each(ctx context.Context, f func(scan func(...any) error) error, query string, args ...any) error {
+	stmt := r.prepared[query]
+	if stmt == nil {
+		var err error
+		if stmt, err = r.q.PrepareContext(ctx, query); err != nil {
+			return err
+		}
+		r.prepared[query] = stmt
+	}
+	rows, err := stmt.QueryContext(ctx, args...)
+	if err != nil {
+		return err
+	}
+	return scanAll(rows, f)
 }
 
 // Tries implements share.Reader.
@@ -130,7 +157,7 @@ func (r *linkReader) RevisionByID(ctx context.Context, revision id.Revision) (sh
 // Extents implements share.Reader.
 func (r *linkReader) Extents(ctx context.Context, rev share.Revision, from, limit int) ([]share.Extent, error) {
 	var out []share.Extent
-	err := each(ctx, r.q, func(scan func(...any) error) error {
+	err := r.each(ctx, func(scan func(...any) error) error {
 		var e share.Extent
 		var name []byte
 		if err := scan(&e.Offset, &e.Length, &e.Blob.Key, &name, &e.Blob.Size); err != nil {

@@ -14,6 +14,10 @@ func each(ctx context.Context, q queryer, f func(scan func(...any) error) error,
 	if err != nil {
 		return err
 	}
+	return scanAll(rows, f)
+}
+
+func scanAll(rows *sql.Rows, f func(scan func(...any) error) error) error {
 	defer rows.Close() // Err tells what went wrong
 	for rows.Next() {
 		if err := f(rows.Scan); err != nil {

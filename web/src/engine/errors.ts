@@ -22,21 +22,27 @@ export function fromProblem(problem: Problem): EngineError {
   return new EngineError(fromCode[problem.code] ?? 'internal', problem.code, problem.retryAfter);
 }
 
-const fromFormat: Partial<Record<FormatErrorCode, EngineErrorCode>> = {
+/** What a link's own text may be wrong in. The same codes in what server and nodes say are damage. */
+const fromLink: Partial<Record<FormatErrorCode, EngineErrorCode>> = {
   cut: 'cut',
   id: 'cut',
   unknown: 'unknown-link',
   checksum: 'checksum',
-  version: 'unknown-link',
-  password: 'wrong-password',
 };
 
 /** Every error as an EngineError; damage of any kind is "integrity". */
 export function toEngineError(error: unknown): EngineError {
   if (error instanceof EngineError) return error;
-  if (error instanceof FormatError) return new EngineError(fromFormat[error.code] ?? 'integrity', error.code);
+  if (error instanceof FormatError)
+    return new EngineError(error.code === 'password' ? 'wrong-password' : 'integrity', error.code);
   if (error instanceof DOMException && error.name === 'AbortError') return new EngineError('cancelled');
   return new EngineError('internal', error instanceof Error ? `${error.name}: ${error.message}` : '');
+}
+
+/** An error of reading a link's text. */
+export function linkError(error: unknown): EngineError {
+  const code = error instanceof FormatError ? fromLink[error.code] : undefined;
+  return code === undefined ? toEngineError(error) : new EngineError(code);
 }
 
 /** How an EngineError crosses to another thread: the structured clone drops its class. */

@@ -1,8 +1,7 @@
-import { FormatError } from '../format/errors.ts';
 import { newId, parseId, toText } from '../format/id.ts';
 import { parseFragment } from '../format/link.ts';
 import { call, checkNode } from './calls.ts';
-import { fromPlain, toEngineError } from './errors.ts';
+import { fromPlain, linkError } from './errors.ts';
 import linkWorkerUrl from './link.worker.ts?worker&url';
 import type { DownloadJob, FromLink, FromSend, FromService, ToLink, ToSend, ToService } from './messages.ts';
 import sendWorkerUrl from './send.worker.ts?worker&url';
@@ -176,7 +175,7 @@ export const engine: Engine = {
       const link = await parseFragment(parseId<'handle'>(handle), fragment);
       return { handle, password: link.needsPassword };
     } catch (error) {
-      throw error instanceof FormatError ? toEngineError(error) : error;
+      throw linkError(error);
     }
   },
   async look(handle, fragment, password) {

@@ -4,10 +4,11 @@ import type { Bytes } from '../format/bytes.ts';
 import { type Content, type Descriptor, decodeBundle, KIND } from '../format/descriptor.ts';
 import { FormatError } from '../format/errors.ts';
 import { fromText, parseId, toText } from '../format/id.ts';
-import { deriveLinkKeys, LINK_KIND, openLinkRecord, parseFragment } from '../format/link.ts';
+import { deriveLinkKeys, LINK_KIND, type Link, openLinkRecord, parseFragment } from '../format/link.ts';
 import { planPaths, safeName } from '../format/names.ts';
 import { streamLengthOf } from '../format/stream.ts';
 import { call, checkNode } from './calls.ts';
+import { linkError } from './errors.ts';
 import { Reader } from './fetching.ts';
 import { checkShape, collect, openFile } from './incoming.ts';
 import type { DownloadFile, DownloadJob } from './messages.ts';
@@ -28,8 +29,8 @@ export interface OpenedLink {
 
 /** Looks at a link: costs no download. Throws EngineError. */
 export async function lookAt(handleText: string, fragment: string, password: string | null): Promise<OpenedLink> {
-  const handle = parseId<'handle'>(handleText);
-  const link = await parseFragment(handle, fragment);
+  const link = await parseLink(handleText, fragment);
+  const { handle } = link;
   const keys = await deriveLinkKeys(link, password ?? undefined);
   const auth = toText(keys.auth);
   let look: LinkLook;
@@ -57,6 +58,15 @@ export async function lookAt(handleText: string, fragment: string, password: str
     places,
   };
   return { view, descriptors: opened.entries, auth, handle: handleText };
+}
+
+/** A link from its text. Throws EngineError with cut, unknown-link or checksum. */
+export async function parseLink(handle: string, fragment: string): Promise<Link> {
+  try {
+    return await parseFragment(parseId<'handle'>(handle), fragment);
+  } catch (error) {
+    throw linkError(error);
+  }
 }
 
 function entryOf(d: Descriptor): LinkEntry {
