@@ -7,8 +7,10 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"time"
 
+	"holdfast/format/id"
 	"holdfast/server/internal/fleet"
 	"holdfast/server/internal/keys"
 	"holdfast/server/internal/store"
@@ -79,6 +81,46 @@ func state(n fleet.Node) string {
 	}
 	return "live"
 }
+
+// RemoveNode ends the membership of a node in the fleet of the server with that
+// data directory, whether it runs now or not; it returns what the node declared.
+func RemoveNode(ctx context.Context, dataDir, nodeID string) (removed NodeState, err error) {
+	node, err := id.Parse[id.Node](nodeID)
+	if err != nil {
+		return removed, fmt.Errorf("%w: %q is not the id of a node; `holdfast admin nodes` lists them: %w", ErrConfig, nodeID, err)
+	}
+	nodes, err := Nodes(ctx, dataDir, 0)
+	if err != nil {
+		return removed, err
+	}
+	i := slices.IndexFunc(nodes, func(n NodeState) bool { return n.ID == node.String() && n.State != "removed" })
+	if i < 0 {
+		return removed, fmt.Errorf("remove node: there is no member %s; `holdfast admin nodes` lists them", node)
+	}
+	err = withStore(ctx, dataDir, func(s *store.Store) error { return s.RemoveNode(ctx, node) })
+	if err != nil {
+		return removed, fmt.Errorf("remove node: %w", err)
+	}
+	nodes[i].State = "removed"
+	return nodes[i], nil
+}
+
+// RaiseEpoch begins a new epoch of orders, greater than above and the present
+// one, and returns it. It is for a database that came back from a backup.
+func RaiseEpoch(ctx context.Context, dataDir string, above int64) (epoch int64, err error) {
+	if above < 0 || above >= maxEpoch {
+		return 0, fmt.Errorf("%w: an epoch is a number from 0 to %d", ErrConfig, int64(maxEpoch))
+	}
+	err = withStore(ctx, dataDir, func(s *store.Store) error {
+		epoch, err = s.RaiseEpoch(ctx, above)
+		return err
+	})
+	return epoch, err
+}
+
+// maxEpoch leaves room to raise it again, whatever somebody typed: nodes never
+// go back to a lower one.
+const maxEpoch = 1 << 40
 
 // withStore opens the database beside a server that may be running.
 func withStore(ctx context.Context, dataDir string, f func(*store.Store) error) (err error) {

@@ -55,6 +55,9 @@ type Config struct {
 	NodeTimeout time.Duration
 	// Software is the program's name and version, which anyone may know.
 	Software string
+	// NodeZones are sources such as https://*.nodes.example, which the pages' policy
+	// names in place of the nodes when these are more than fit into it.
+	NodeZones []string
 	// Ready is called with the server's URL once it serves.
 	Ready func(base string)
 	Now   func() time.Time

@@ -15,7 +15,7 @@ func (s *Server) addPages(mux *http.ServeMux) error {
 	if s.cfg.WebDir != "" {
 		files = os.DirFS(s.cfg.WebDir)
 	}
-	pages, err := webui.Handler(webui.Config{Files: files, Fleet: s.fleet.Origins, Log: s.cfg.Log})
+	pages, err := webui.Handler(webui.Config{Files: files, Fleet: s.fleet.Origins, Zones: s.cfg.NodeZones, Log: s.cfg.Log})
 	if err != nil {
 		return err
 	}

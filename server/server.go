@@ -35,6 +35,9 @@ const (
 	// bodyTimeout bounds a whole request where its endpoint says nothing shorter:
 	// that is, pages and their assets.
 	bodyTimeout = 5 * time.Minute
+	// fleetEvery is how soon others (another server, admin nodes) see what
+	// heartbeats told; it is one small transaction.
+	fleetEvery = min(fleet.StepEvery, 5*time.Second)
 	// stopTimeout is how long requests may go on once the server was told to stop.
 	stopTimeout = 10 * time.Second
 )
@@ -153,7 +156,7 @@ func (s *Server) Run(ctx context.Context) (err error) {
 
 // watchFleet stores what heartbeats told, now and then and at the end.
 func (s *Server) watchFleet(ctx context.Context) {
-	tick := time.NewTicker(fleet.StepEvery)
+	tick := time.NewTicker(fleetEvery)
 	defer tick.Stop()
 	for {
 		select {

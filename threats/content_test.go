@@ -11,6 +11,7 @@ import (
 
 	"holdfast/api"
 	"holdfast/client/transfer"
+	"holdfast/format/descriptor"
 	"holdfast/format/id"
 	"holdfast/format/seal"
 )
@@ -98,8 +99,8 @@ func TestThreat08FlippedRecord(t *testing.T) {
 			t.Errorf("byte %d: %v", at, err)
 		}
 	}
-	if len(tp.all) != size {
-		t.Errorf("%d requests for %d looks: something was asked for after a damaged record", len(tp.all), size)
+	if looks, all := len(tp.calls(api.LookLink.Info)), len(tp.ofClients()); looks != size || all != looks {
+		t.Errorf("%d requests, %d of them looks, for %d records: something was asked for after a damaged one", all, looks, size)
 	}
 }
 
@@ -207,9 +208,12 @@ func TestThreat10Splice(t *testing.T) {
 			"the other's stream under its release key": {pieces: b.pieces(), change: func(p *api.PlacedRevision) {
 				p.ReleaseKey, p.Salt, p.Prefix = b.head.ReleaseKey, b.head.Salt, b.head.Prefix
 			}},
-			"the other's header":       {pieces: pieces(func(s []byte) { copy(s, b.stream[:seal.HeaderSize]) })},
-			"the other's last segment": {pieces: pieces(func(s []byte) { n := (len(s) - 1) / segmentSize * segmentSize; copy(s[max(n, seal.HeaderSize):], b.stream[max(n, seal.HeaderSize):]) })},
-			"the other's first blob":   {pieces: pieces(func(s []byte) { n := min(len(s), 8<<20); copy(s[:n], b.stream[:n]) })},
+			"the other's header": {pieces: pieces(func(s []byte) { copy(s, b.stream[:seal.HeaderSize]) })},
+			"the other's last segment": {pieces: pieces(func(s []byte) {
+				n := (len(s) - 1) / segmentSize * segmentSize
+				copy(s[max(n, seal.HeaderSize):], b.stream[max(n, seal.HeaderSize):])
+			})},
+			"the other's first blob": {pieces: pieces(func(s []byte) { n := min(len(s), 8<<20); copy(s[:n], b.stream[:n]) })},
 		} {
 			t.Run(fmt.Sprintf("%d bytes, %s", size, name), func(t *testing.T) {
 				f.t = t
@@ -276,30 +280,20 @@ func TestThreat11LastSegment(t *testing.T) {
 	}
 }
 
-// TestThreat11Root: every segment is in order and the whole is not the one meant
-// (the sender's record names another root): found at the end, nothing is left.
+// TestThreat11Root: every segment is in order and the whole is not the one meant:
+// the sender's own record and the server's name another root, commitment or size.
 func TestThreat11Root(t *testing.T) {
-	s := shared(t, medium, 1)
-	content := s.content(t)
-	h := newSender(t)
-	defer h.abandon()
-	bent := content
-	bent.Root[0] ^= 1
-	revision := h.add(s.plain, s.name)
-	for _, what := range []string{"root", "commitment"} {
-		d := revision
-		c := *revision.Content
-		if what == "root" {
-			c.Root[5] ^= 4
-		} else {
-			c.Commitment[5] ^= 4
-		}
-		d.Content = &c
-		l := h.publishForged(t, d, c)
-		forgedSpecimen := &specimen{link: l}
-		forgedSpecimen.refused(t, map[string]error{"root": seal.ErrRoot, "commitment": seal.ErrCommitment}[what])
-		h = newSender(t)
-		revision = h.add(s.plain, s.name)
+	plain := noise(medium, 3)
+	for want, bend := range map[error]func(*descriptor.Content){
+		seal.ErrRoot:       func(c *descriptor.Content) { c.Root[5] ^= 4 },
+		seal.ErrCommitment: func(c *descriptor.Content) { c.Commitment[5] ^= 4 },
+		seal.ErrPadding:    func(c *descriptor.Content) { c.Size-- },
+	} {
+		h := newSender(t)
+		d := h.add(plain, "bent")
+		bend(d.Content)
+		bent := &specimen{link: h.publishForged(t, d, *d.Content)}
+		bent.refused(t, want)
 	}
 }
 

@@ -234,6 +234,19 @@ func (t *tape) calls(e api.Info) []*exchange {
 	return out
 }
 
+// ofClients are the exchanges but for those of nodes with the server.
+func (t *tape) ofClients() []*exchange {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	var out []*exchange
+	for _, x := range t.all {
+		if !strings.HasPrefix(x.req.URL.Path, "/api/v1/nodes") {
+			out = append(out, x)
+		}
+	}
+	return out
+}
+
 // wire is the text of an exchange, both ways.
 func (x *exchange) wire() []byte {
 	var b bytes.Buffer

@@ -28,13 +28,13 @@ import (
 // specimen is a file that was sent, with all that an attacker who is server and
 // nodes at once knows of it, and its plaintext.
 type specimen struct {
-	link   link.Link
-	url    string
-	plain  []byte
-	name   string
-	head   api.RevisionHead
-	stream []byte
-	large  bool
+	link     link.Link
+	url      string
+	plain    []byte
+	name     string
+	head     api.RevisionHead
+	stream   []byte
+	large    bool
 	password string
 }
 
@@ -118,8 +118,7 @@ func sendOne(t testing.TB, size int, seed byte, password string) *specimen {
 		t.Fatalf("%d revisions were committed", len(revisions))
 	}
 	bodies := tp.bodies()
-	s.head, s.large = revisions[0].RevisionHead, s.head.Length > blob.PackMax
-	s.large = revisions[0].Length > blob.PackMax
+	s.head, s.large = revisions[0].RevisionHead, revisions[0].Length > blob.PackMax
 	for _, e := range revisions[0].Extents {
 		s.stream = append(s.stream, bodies[names[e[0]]][e[1]:e[1]+e[2]]...)
 	}

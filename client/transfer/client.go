@@ -1,6 +1,6 @@
 // Package transfer sends files as links and receives them (docs/protocol.md). It
 // is the SDK's door: Send seals files, stores them at two independent nodes and
-// commits a link; Open, then Save, Stream or Reader, get them back.
+// commits a link; Receive, or Open and then Stream or Range, get them back.
 //
 // It promises that a key meets each nonce once, whatever crashes in between;
 // that nothing is published unless all of it is stored twice; that a received

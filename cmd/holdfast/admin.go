@@ -17,6 +17,9 @@ import (
 type adminCmd struct {
 	Invite adminInviteCmd `cmd:"" help:"Print an invite with which one storage node may join."`
 	Nodes  adminNodesCmd  `cmd:"" help:"List the storage nodes."`
+
+	RemoveNode adminRemoveNodeCmd `cmd:"" help:"End a storage node's membership for good: no data, no orders and no reads go to it any more."`
+	RaiseEpoch adminRaiseEpochCmd `cmd:"" help:"Begin new numbers of orders, after the database was restored from a backup."`
 }
 
 type adminInviteCmd struct {
@@ -57,6 +60,38 @@ func (c *adminNodesCmd) Run(ctx context.Context) error {
 		return nil
 	}
 	return printNodes(os.Stdout, nodes, time.Now())
+}
+
+type adminRemoveNodeCmd struct {
+	ID   string `arg:"" help:"The node's id, as 'holdfast admin nodes' lists it."`
+	Data string `help:"Directory of the server's database and keys." required:"" type:"path" env:"HOLDFAST_DATA"`
+}
+
+// Run removes one node and says what that means.
+func (c *adminRemoveNodeCmd) Run(ctx context.Context) error {
+	n, err := server.RemoveNode(ctx, c.Data, c.ID)
+	if err != nil {
+		return err
+	}
+	note("Removed the node of %q (%s) at %s. It counts as a copy no longer, and its address is free for another node.", n.Operator, n.Jurisdiction, n.URL)
+	note("What it holds it holds still, and it gets no more orders to delete: its owner can stop it and empty its directory.")
+	return nil
+}
+
+type adminRaiseEpochCmd struct {
+	Above int64  `help:"Epoch of the node that is furthest ahead, as the server's log names it (node_epoch). The new one is greater than that and the database's."`
+	Data  string `help:"Directory of the server's database and keys." required:"" type:"path" env:"HOLDFAST_DATA"`
+}
+
+// Run prints the new epoch.
+func (c *adminRaiseEpochCmd) Run(ctx context.Context) error {
+	epoch, err := server.RaiseEpoch(ctx, c.Data, c.Above)
+	if err != nil {
+		return err
+	}
+	note("Orders that nodes did not answer yet are given again, with new numbers. Nodes that a backup made unknown come back by themselves.")
+	fmt.Println(epoch)
+	return nil
 }
 
 func printNodes(w io.Writer, nodes []server.NodeState, now time.Time) error {

@@ -22,6 +22,7 @@ type serverCmd struct {
 	MaxReservedBytes byteCount     `help:"What all open uploads may reserve together." default:"1TiB" env:"HOLDFAST_MAX_RESERVED_BYTES"`
 	SweepEvery       time.Duration `help:"Pause between rounds of background work." default:"1m" env:"HOLDFAST_SWEEP_EVERY"`
 	NodeTimeout      time.Duration `help:"How long a node counts as live after a heartbeat." default:"45s" env:"HOLDFAST_NODE_TIMEOUT"`
+	NodeZones        []string      `help:"Wildcards such as https://*.nodes.example, which the pages' security policy names instead of each node once there are more than 64 nodes." env:"HOLDFAST_NODE_ZONES"`
 	Web              string        `help:"Folder with a built web app, instead of the one in the program." type:"path" env:"HOLDFAST_WEB"`
 	LogLevel         slog.Level    `help:"Least level that is logged: debug, info, warn or error." default:"info" env:"HOLDFAST_LOG_LEVEL"`
 }
@@ -30,7 +31,7 @@ type serverCmd struct {
 // it serves it prints "ready" and its URL on stdout.
 func (c *serverCmd) Run(ctx context.Context) error {
 	s, err := server.New(server.Config{
-		DataDir: c.Data, WebDir: c.Web, Listen: c.Listen, PublicURL: c.PublicURL,
+		DataDir: c.Data, WebDir: c.Web, NodeZones: c.NodeZones, Listen: c.Listen, PublicURL: c.PublicURL,
 		Limits: server.Limits{
 			SendBytes: int64(c.MaxSendBytes), DefaultDays: c.DefaultSendDays, MaxDays: c.MaxSendDays,
 			Downloads: c.MaxDownloads, ReservedBytes: int64(c.MaxReservedBytes),

@@ -3,6 +3,7 @@ package main
 import (
 	"bufio"
 	"context"
+	"errors"
 	"io"
 	"os"
 	"path/filepath"
@@ -10,6 +11,7 @@ import (
 	"testing"
 	"time"
 
+	"holdfast/format/id"
 	"holdfast/server"
 )
 
@@ -65,6 +67,20 @@ func TestServerVerbs(t *testing.T) {
 	}
 	if text := line(t, out); !strings.HasPrefix(text, "No node has joined yet") {
 		t.Errorf("printed %q", text)
+	}
+	if err := (&adminRaiseEpochCmd{Data: data, Above: 4}).Run(t.Context()); err != nil {
+		t.Error(err)
+	}
+	if text := line(t, out); text != "5" {
+		t.Errorf("printed %q", text)
+	}
+	if err := (&adminRaiseEpochCmd{Data: data, Above: -1}).Run(t.Context()); !errors.Is(err, server.ErrConfig) {
+		t.Errorf("raised above -1: %v", err)
+	}
+	for what, text := range map[string]string{"no id": "n", "a stranger": id.New[id.Node]().String()} {
+		if err := (&adminRemoveNodeCmd{Data: data, ID: text}).Run(t.Context()); err == nil || !strings.Contains(err.Error(), "holdfast admin nodes") {
+			t.Errorf("removed %s: %v", what, err)
+		}
 	}
 	cancel()
 	if err := <-ended; err != nil {

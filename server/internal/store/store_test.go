@@ -308,6 +308,30 @@ func TestMigrationsAreNeutral(t *testing.T) {
 	}
 }
 
+// TestInterrupted: what its caller no longer waits for ends, and says why.
+func TestInterrupted(t *testing.T) {
+	s := open(t)
+	const endless = `WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n) SELECT MAX(i) FROM n`
+	var max int64
+	for name, run := range map[string]func(context.Context) error{
+		"read": func(ctx context.Context) error {
+			return s.read(ctx, func(q queryer) error { return q.QueryRowContext(ctx, endless).Scan(&max) })
+		},
+		"write": func(ctx context.Context) error {
+			return s.write(ctx, func(tx *sql.Tx) error { return tx.QueryRowContext(ctx, endless).Scan(&max) })
+		},
+	} {
+		ctx, cancel := context.WithTimeout(t.Context(), 30*time.Millisecond)
+		if err := run(ctx); !errors.Is(err, context.DeadlineExceeded) {
+			t.Errorf("%s: %v", name, err)
+		}
+		cancel()
+	}
+	if _, err := s.TakeLease(t.Context(), "x", id.New32(), 1, 2); err != nil {
+		t.Error("afterwards:", err)
+	}
+}
+
 func TestDamagedColumn(t *testing.T) {
 	var v [16]byte
 	if err := fixed(v[:], make([]byte, 15)); err == nil {
