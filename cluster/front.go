@@ -6,9 +6,10 @@ import (
 	"log"
 	"net"
 	"net/http"
-	"slices"
 	"sync"
 	"time"
+
+	"holdfast/api"
 )
 
 // front serves a handler on loopback, always at the same address once it has one.
@@ -59,42 +60,53 @@ type Request struct {
 // Tap notes the requests that reach a server or node.
 type Tap struct {
 	mu   sync.Mutex // guards seen
-	seen []Request
+	seen []*Request
 }
 
-// Take returns the requests that ended since it was called last, without signs
+// Take returns the requests that began since it was called last, without signs
 // of life.
 func (t *Tap) Take() []Request {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	seen := t.seen
+	var all []Request
+	for _, r := range t.seen {
+		if r.Path != api.Heartbeat.Path {
+			all = append(all, *r)
+		}
+	}
 	t.seen = nil
-	return slices.DeleteFunc(seen, func(r Request) bool { return r.Path == "/api/v1/nodes/heartbeat" })
+	return all
 }
 
 func (t *Tap) over(h http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		counted := &counting{ResponseWriter: w}
-		// Deferred: a request that is cut off ends by a panic.
-		defer func() {
-			t.mu.Lock()
-			defer t.mu.Unlock()
-			t.seen = append(t.seen, Request{r.Method, r.URL.Path, counted.bytes})
-		}()
-		h.ServeHTTP(counted, r)
+		h.ServeHTTP(&counting{w, t.note(r)}, r)
 	})
+}
+
+// note begins to count a request. It does so before the answer, so that who has
+// an answer finds its request here.
+func (t *Tap) note(r *http.Request) (answered func(n int)) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	seen := &Request{Method: r.Method, Path: r.URL.Path}
+	t.seen = append(t.seen, seen)
+	return func(n int) {
+		t.mu.Lock()
+		defer t.mu.Unlock()
+		seen.Answered += int64(n)
+	}
 }
 
 // counting counts what is answered; deadlines and flushing go through Unwrap.
 type counting struct {
 	http.ResponseWriter
-	bytes int64
+	answered func(n int)
 }
 
 func (c *counting) Unwrap() http.ResponseWriter { return c.ResponseWriter }
 
 func (c *counting) Write(p []byte) (int, error) {
-	n, err := c.ResponseWriter.Write(p)
-	c.bytes += int64(n)
-	return n, err
+	c.answered(len(p))
+	return c.ResponseWriter.Write(p)
 }

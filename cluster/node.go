@@ -16,7 +16,8 @@ import (
 
 const (
 	nodeCapacity = 1 << 30
-	second = time.Second
+	second       = time.Second
+	countTime    = 5 * time.Second
 	// inviteLife is the server's default.
 	inviteLife = 0
 )
@@ -65,9 +66,21 @@ func (n *Node) Start() {
 	if err := n.node.Join(ctx); err != nil {
 		n.tb.Fatalf("node %s: %v", n.Spec.Operator, err)
 	}
+	n.count()
 	n.clock.Add(second) // a heartbeat of the same second could be a replay
 	if err := n.Beat(ctx); err != nil {
 		n.tb.Fatalf("node %s: %v", n.Spec.Operator, err)
+	}
+}
+
+// count waits until the node knows what it holds, as it does at once unless its
+// totals are gone: until then it carries out no orders.
+func (n *Node) count() {
+	n.tb.Helper()
+	for deadline := time.Now().Add(countTime); !n.node.Store().Status().Counted; time.Sleep(time.Millisecond) {
+		if time.Now().After(deadline) {
+			n.tb.Fatalf("node %s did not count its blobs within %s", n.Spec.Operator, countTime)
+		}
 	}
 }
 

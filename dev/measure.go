@@ -223,10 +223,18 @@ func measureBrowsers(ctx context.Context) error {
 	if err := os.Remove(path); err != nil && !errors.Is(err, os.ErrNotExist) {
 		return err
 	}
-	cmd := command(ctx, "web", "npx", "--no-install", "vitest", "run", "--config", "vitest.measure.config.ts")
+	cmd := command(ctx, "web", "npx", "--no-install", "vitest", "run", "--config", "vitest.measure.config.ts", "browser/large.measure.ts")
 	cmd.Env = append(os.Environ(), "HOLDFAST_RESULTS="+path)
 	cmd.Stdout = os.Stderr
 	return cmd.Run()
+}
+
+// pictures takes the README's pictures of the running product.
+func pictures(ctx context.Context) error {
+	if err := errors.Join(buildWeb(ctx), buildProgram(ctx)); err != nil {
+		return err
+	}
+	return step(ctx, "web", "npx", "--no-install", "vitest", "run", "--config", "vitest.measure.config.ts", "browser/pictures.measure.ts")
 }
 
 func saveResult(row string, lines []measurement) error {

@@ -147,7 +147,11 @@ func TestDiskFails(t *testing.T) {
 	all := []acknowledged{f.acknowledge("sender", 3*mib, 1)}
 	disks["NZ"].tell("fail")
 	for i := range 4 {
-		all = append(all, f.acknowledge("sender", 9*mib, uint64(i+2)))
+		a := f.acknowledge("sender", 9*mib, uint64(i+2))
+		if r, err := client(f.context(), f.home("sender"), "where", a.link, "--json"); err != nil || strings.Contains(r.stdout, `"NZ"`) {
+			t.Errorf("the node with the broken disk gave a receipt: %v %s", err, r.stdout)
+		}
+		all = append(all, a)
 	}
 	if state, reason := f.health("NZ"); state != "read-only" || !strings.Contains(reason, "io") {
 		t.Errorf("the node with the broken disk says %q, %q", state, reason)

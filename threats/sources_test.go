@@ -2,6 +2,7 @@ package threats
 
 import (
 	"bytes"
+	"context"
 	"errors"
 	"io/fs"
 	"os"
@@ -23,8 +24,16 @@ func interrupted(t *testing.T, paths []string, stop func(x *exchange) bool) (hom
 	t.Helper()
 	c, home := newClient(t)
 	tp = taped(t)
-	play(t, evil{request: func(x *exchange) bool { return stop(x) && x.refuse(api.Unavailable) }})
-	if _, err := c.Send(limited(t), transfer.SendOptions{Paths: paths}); err == nil {
+	ctx, cancel := context.WithCancel(limited(t))
+	defer cancel()
+	play(t, evil{request: func(x *exchange) bool {
+		if !stop(x) {
+			return false
+		}
+		cancel()
+		return x.refuse(api.Unavailable)
+	}})
+	if _, err := c.Send(ctx, transfer.SendOptions{Paths: paths}); err == nil {
 		t.Fatal("the send was not interrupted")
 	}
 	honest()
@@ -201,15 +210,22 @@ func TestThreat12ChangesWhileSent(t *testing.T) {
 	}})
 	c, home := newClient(t)
 	first := taped(t)
-	_, err := c.Send(limited(t), transfer.SendOptions{Paths: []string{path}})
+	sent, err := c.Send(limited(t), transfer.SendOptions{Paths: []string{path}})
 	revisions, _ := first.committed(t)
 	if err == nil && len(revisions) != 1 || err != nil && len(revisions) != 0 {
 		t.Fatalf("sent with %v, committed %d revisions", err, len(revisions))
 	}
-	if err != nil && !errors.Is(err, source.ErrChanged) && !errors.Is(err, transfer.ErrUnsettled) {
+	before := ""
+	switch {
+	case err == nil:
+		if err := sent.Forget(); err != nil {
+			t.Fatal(err)
+		}
+	case errors.Is(err, source.ErrChanged), errors.Is(err, transfer.ErrUnsettled):
+		before = state(t, home)
+	default:
 		t.Errorf("sent with %v", err)
 	}
-	before := state(t, home)
 	second := taped(t)
 	result, err := clientAt(t, home).Send(limited(t), transfer.SendOptions{Paths: []string{path}})
 	if err != nil {

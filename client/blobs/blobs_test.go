@@ -79,34 +79,34 @@ func only(path string, f func(w http.ResponseWriter, r *http.Request, serve http
 }
 
 func TestPutSurvivesAnyOneNode(t *testing.T) {
-	hold := func(_ http.ResponseWriter, r *http.Request, _ http.HandlerFunc) { <-r.Context().Done() }
-	for name, misbehave := range map[string]func(http.ResponseWriter, *http.Request, http.HandlerFunc){
-		"refuses":      func(http.ResponseWriter, *http.Request, http.HandlerFunc) { panic(http.ErrAbortHandler) },
-		"stands still": hold,
-		"read-only": func(w http.ResponseWriter, _ *http.Request, _ http.HandlerFunc) {
+	for name, misbehave := range map[string]func(*fake.Node, http.ResponseWriter, *http.Request){
+		"refuses":      func(*fake.Node, http.ResponseWriter, *http.Request) { panic(http.ErrAbortHandler) },
+		"stands still": func(n *fake.Node, _ http.ResponseWriter, r *http.Request) { n.Stand(r) },
+		"read-only": func(_ *fake.Node, w http.ResponseWriter, _ *http.Request) {
 			api.WriteProblem(w, api.NewProblem(api.ReadOnly, "full"))
 		},
-		"disk failed": func(w http.ResponseWriter, _ *http.Request, _ http.HandlerFunc) {
+		"disk failed": func(_ *fake.Node, w http.ResponseWriter, _ *http.Request) {
 			api.WriteProblem(w, api.NewProblem(api.NodeIO, "disk"))
 		},
-		"dies half way": func(_ http.ResponseWriter, r *http.Request, _ http.HandlerFunc) {
+		"dies half way": func(_ *fake.Node, _ http.ResponseWriter, r *http.Request) {
 			io.CopyN(io.Discard, r.Body, 1<<20)
 			panic(http.ErrAbortHandler)
 		},
-		"answers nonsense": func(w http.ResponseWriter, r *http.Request, _ http.HandlerFunc) {
+		"answers nonsense": func(_ *fake.Node, w http.ResponseWriter, r *http.Request) {
 			io.Copy(io.Discard, r.Body)
 			w.Write([]byte("<html>"))
 		},
-		"takes all and says nothing": func(w http.ResponseWriter, r *http.Request, _ http.HandlerFunc) {
+		"takes all and says nothing": func(n *fake.Node, _ http.ResponseWriter, r *http.Request) {
 			io.Copy(io.Discard, r.Body)
-			<-r.Context().Done()
+			n.Stand(r)
 		},
 	} {
 		for _, which := range []int{0, 1, 2} {
 			t.Run(name+" at "+[]string{"P", "S", "spare"}[which], func(t *testing.T) {
 				t.Parallel()
 				b := newBench(t, fake.New(t, "DE", "NZ", "IS"), 1<<30)
-				b.Nodes[which].Hook(misbehave)
+				bad := b.Nodes[which]
+				bad.Hook(func(w http.ResponseWriter, r *http.Request, _ http.HandlerFunc) { misbehave(bad, w, r) })
 				for i := range 3 {
 					data := bytesOf(uint64(i), 3<<20)
 					if err := b.put(t, data); err != nil {

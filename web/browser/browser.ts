@@ -39,11 +39,14 @@ export interface LaunchOptions {
 
 export const pause = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms));
 
-/** Waits until no state is "inProgress", and for a first one at most for the grace. */
+/**
+ * Waits until no state is "inProgress", and for a first one at most for the grace. Firefox does not say that a download
+ * broke off: such a one is in progress for ever.
+ */
 export async function settle(states: () => string[], graceMs: number): Promise<void> {
   const grace = Date.now() + graceMs;
   while (states().length === 0 && Date.now() < grace) await pause(20);
-  for (const end = Date.now() + 20_000; Date.now() < end && states().includes('inProgress'); ) await pause(20);
+  for (const end = Date.now() + 2000; Date.now() < end && states().includes('inProgress'); ) await pause(20);
 }
 
 /** Waits until an expression in the page is true. */

@@ -44,6 +44,7 @@ type Node struct {
 	service *Service
 	key     ed25519.PrivateKey
 	http    *httptest.Server
+	over    chan struct{} // closed with the test
 
 	mu    sync.Mutex // guards blobs
 	blobs map[Blob][]byte
@@ -58,6 +59,14 @@ func (n *Node) Hook(f func(w http.ResponseWriter, r *http.Request, serve http.Ha
 	n.Around.Store(&f)
 }
 
+// Stand stands still, like a stopped process, until the request or the test ends.
+func (n *Node) Stand(r *http.Request) {
+	select {
+	case <-r.Context().Done():
+	case <-n.over:
+	}
+}
+
 // Kill makes the node refuse connections' requests until Hook(nil).
 func (n *Node) Kill() {
 	n.Hook(func(http.ResponseWriter, *http.Request, http.HandlerFunc) { panic(http.ErrAbortHandler) })
@@ -69,7 +78,7 @@ func newNode(t testing.TB, s *Service, operator, jurisdiction string) *Node {
 	if err != nil {
 		t.Fatal(err)
 	}
-	n := &Node{service: s, key: private, blobs: map[Blob][]byte{}}
+	n := &Node{service: s, key: private, blobs: map[Blob][]byte{}, over: make(chan struct{})}
 	mux := http.NewServeMux()
 	mux.HandleFunc(api.PutBlob.Pattern(), n.put)
 	mux.HandleFunc(api.GetBlob.Pattern(), n.get)
@@ -87,6 +96,7 @@ func newNode(t testing.TB, s *Service, operator, jurisdiction string) *Node {
 	}))
 	n.http.Config.ErrorLog = quiet
 	t.Cleanup(func() {
+		close(n.over)
 		n.http.CloseClientConnections()
 		n.http.Close()
 	})
