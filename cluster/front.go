@@ -1,6 +1,7 @@
 package cluster
 
 import (
+	"context"
 	"errors"
 	"io"
 	"log"
@@ -59,8 +60,26 @@ type Request struct {
 
 // Tap notes the requests that reach a server or node.
 type Tap struct {
-	mu   sync.Mutex // guards seen
+	mu   sync.Mutex // guards what follows
 	seen []*Request
+	trap *trap // nil unless set
+}
+
+// trap springs once when so many more bytes were answered.
+type trap struct {
+	left   int64
+	spring func()
+	done   chan struct{}
+}
+
+// After calls f, once, when bytes more have been answered. The answer that is
+// on its way then stands still until its connection ends: f may stop the node in
+// the middle of it. The channel is closed when f has returned.
+func (t *Tap) After(bytes int64, f func()) <-chan struct{} {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.trap = &trap{left: bytes, spring: f, done: make(chan struct{})}
+	return t.trap.done
 }
 
 // Take returns the requests that began since it was called last, without signs
@@ -80,33 +99,55 @@ func (t *Tap) Take() []Request {
 
 func (t *Tap) over(h http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		h.ServeHTTP(&counting{w, t.note(r)}, r)
+		h.ServeHTTP(&counting{w, t, t.note(r), r.Context()}, r)
 	})
 }
 
 // note begins to count a request. It does so before the answer, so that who has
 // an answer finds its request here.
-func (t *Tap) note(r *http.Request) (answered func(n int)) {
+func (t *Tap) note(r *http.Request) *Request {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	seen := &Request{Method: r.Method, Path: r.URL.Path}
 	t.seen = append(t.seen, seen)
-	return func(n int) {
-		t.mu.Lock()
-		defer t.mu.Unlock()
-		seen.Answered += int64(n)
+	return seen
+}
+
+// answers counts bytes that are about to be answered; true means that the trap
+// was sprung.
+func (t *Tap) answers(r *Request, n int) bool {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	r.Answered += int64(n)
+	if t.trap == nil {
+		return false
 	}
+	if t.trap.left -= int64(n); t.trap.left > 0 {
+		return false
+	}
+	sprung := t.trap
+	t.trap = nil
+	go func() {
+		defer close(sprung.done)
+		sprung.spring()
+	}()
+	return true
 }
 
 // counting counts what is answered; deadlines and flushing go through Unwrap.
 type counting struct {
 	http.ResponseWriter
-	answered func(n int)
+	tap     *Tap
+	request *Request
+	ctx     context.Context
 }
 
 func (c *counting) Unwrap() http.ResponseWriter { return c.ResponseWriter }
 
 func (c *counting) Write(p []byte) (int, error) {
-	c.answered(len(p))
+	if c.tap.answers(c.request, len(p)) {
+		<-c.ctx.Done()
+		return 0, context.Cause(c.ctx)
+	}
 	return c.ResponseWriter.Write(p)
 }

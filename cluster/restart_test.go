@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"context"
 	"errors"
-	"io/fs"
 	"os"
 	"path/filepath"
 	"testing"
@@ -159,6 +158,7 @@ func TestWipedNode(t *testing.T) {
 	}
 	c.Clock.Add(2 * time.Second) // the server reads its members anew
 	n.Start()
+	c.Step(t.Context())
 	states := c.Server.States(t.Context())
 	if states[old].State != "removed" || states[n.ID.String()].State != "live" || old == n.ID.String() {
 		t.Errorf("after the exchange: %+v", states)
@@ -186,48 +186,54 @@ func TestRemovedNode(t *testing.T) {
 	}
 }
 
-// TestRestoredDatabase: after the database came back from a backup nodes do no
-// orders, until the operator raises the epoch; then all is done that is due.
+// TestRestoredDatabase: when the database came back from a backup that knows less
+// than the nodes have done, no node does anything until the operator raises the epoch;
+// then all is done that is due.
 func TestRestoredDatabase(t *testing.T) {
 	c := cluster.Start(t, cluster.Config{})
 	client := c.Client(t)
 	early := send(t, client, content(46, 100), transfer.SendOptions{})
 	backup := t.TempDir()
 	c.Server.Stop()
-	must(t, os.CopyFS(filepath.Join(backup, "data"), os.DirFS(c.Server.Dir())))
+	replace(t, c.Server.Dir(), backup)
 	c.Server.Start()
 	late := send(t, client, content(47, 100), transfer.SendOptions{})
 	must(t, client.Revoke(t.Context(), late.Handle, manage(late)))
 	c.Step(t.Context()) // order 1, of which the backup knows nothing
 
 	c.Server.Stop()
-	restore(t, filepath.Join(backup, "data"), c.Server.Dir())
+	replace(t, backup, c.Server.Dir())
 	c.Server.Start()
 	c.Clock.Add(time.Second)
-	must(t, client.Revoke(t.Context(), early.Handle, manage(early)))
 	for _, n := range c.Nodes {
 		code(t, n.Beat(t.Context()), api.HeartbeatInvalid)
 	}
-	if len(holders(c)) != 2 {
-		t.Errorf("%d nodes hold the early file", len(holders(c)))
-	}
+	must(t, client.Revoke(t.Context(), early.Handle, manage(early)))
 	epoch, err := server.RaiseEpoch(t.Context(), c.Server.Dir(), 1)
 	if err != nil || epoch != 2 {
 		t.Fatalf("epoch %d: %v", epoch, err)
+	}
+	if len(holders(c)) != 2 {
+		t.Errorf("%d nodes hold the early file", len(holders(c)))
 	}
 	c.Step(t.Context())
 	ended(t, c)
 }
 
-// restore puts a backup in the place of what is there.
-func restore(t *testing.T, from, to string) {
+// replace exchanges the files of a folder for those of another one.
+func replace(t *testing.T, from, to string) {
 	t.Helper()
-	entries, err := os.ReadDir(to)
-	must(t, err)
-	for _, e := range entries {
-		if err := os.RemoveAll(filepath.Join(to, e.Name())); err != nil && !errors.Is(err, fs.ErrNotExist) {
-			t.Fatal(err)
+	for _, dir := range []string{to, from} {
+		entries, err := os.ReadDir(dir)
+		must(t, err)
+		for _, e := range entries {
+			if dir == to {
+				must(t, os.Remove(filepath.Join(to, e.Name())))
+				continue
+			}
+			raw, err := os.ReadFile(filepath.Join(from, e.Name()))
+			must(t, err)
+			must(t, os.WriteFile(filepath.Join(to, e.Name()), raw, 0o600))
 		}
 	}
-	must(t, os.CopyFS(to, os.DirFS(from)))
 }

@@ -185,7 +185,7 @@ func TestTicketsOutlivedByOrders(t *testing.T) {
 	if res := put(); res.StatusCode == http.StatusOK {
 		t.Errorf("stored again: %s", res.Status)
 	} else {
-		code(t, api.ReadProblem(res), api.TicketSpent)
+		code(t, api.ReadProblem(res), api.TicketInvalid)
 	}
 	ended(t, c)
 }

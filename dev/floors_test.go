@@ -19,7 +19,7 @@ var floors = map[string]int{
 	"api":    3,
 	"client": 4, "node": 4, "server": 4,
 	"cluster": 5,
-	"cmd":     6, "faults": 6, "dev": 6,
+	"cmd":     6, "faults": 6, "threats": 6, "dev": 6,
 	"web": 0, // the built pages, embedded
 }
 

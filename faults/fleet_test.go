@@ -211,7 +211,7 @@ func (f *fleet) blobFiles(j string) (n int, size int64) {
 		if err != nil {
 			return nil // removed while walking
 		}
-		if !info.IsDir() && strings.Contains(path, "/uploads/") {
+		if !info.IsDir() && strings.Contains(path, "/store/blobs/") {
 			n++
 			size += info.Size()
 		}

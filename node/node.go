@@ -13,6 +13,7 @@ import (
 	"net"
 	"net/http"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"holdfast/api"
@@ -43,6 +44,7 @@ type Node struct {
 	handler  http.Handler
 	ready    chan struct{}
 
+	behind   atomic.Bool // orders of the time away are not done yet
 	requests sync.WaitGroup
 	closing  sync.Once
 	closed   error

@@ -49,6 +49,12 @@ func (n *Node) outer(mux *http.ServeMux) http.Handler {
 		header.Set("X-Content-Type-Options", "nosniff")
 		header.Set("Content-Security-Policy", "default-src 'none'; sandbox")
 		header.Set("Referrer-Policy", "no-referrer")
+		if n.behind.Load() && r.URL.Path != api.GetHealth.Path && r.Method != http.MethodOptions {
+			p := api.NewProblem(api.Unavailable, "This node has just started and first does what it missed; try again in a moment.")
+			p.RetryAfter = 1
+			api.WriteProblem(w, p)
+			return
+		}
 		mux.ServeHTTP(w, r)
 	})
 }

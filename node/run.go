@@ -29,6 +29,8 @@ const (
 	stopTime = 6 * time.Second
 	// joinFirst and joinLast bound the waits while the server is not there yet.
 	joinFirst, joinLast = 250 * time.Millisecond, 10 * time.Second
+	// catchUpTime bounds one exchange with the server before the node serves.
+	catchUpTime = 5 * time.Second
 	// houseEvery is how often the trash is looked at, testEvery how often a broken
 	// disk is tried again.
 	houseEvery = time.Hour
@@ -41,6 +43,7 @@ const (
 func (n *Node) Run(ctx context.Context) error {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
+	n.behind.Store(true)
 	server := n.httpServer()
 	var all sync.WaitGroup
 	all.Go(func() {
@@ -103,6 +106,7 @@ func (n *Node) belong(ctx context.Context) error {
 		}
 		renewed = true
 	}
+	n.catchUp(ctx)
 	close(n.ready)
 	for {
 		if !renewed { // what is declared may have changed since the last start
@@ -120,6 +124,24 @@ func (n *Node) belong(ctx context.Context) error {
 		}
 		if !pause(ctx, jitter(n.cfg.Heartbeat)) {
 			return nil
+		}
+	}
+}
+
+// catchUp does the orders that were given while the node was away, before it
+// gives out or takes a blob. A server that does not answer does not keep a node
+// from serving: without the server there are no new tickets either.
+func (n *Node) catchUp(ctx context.Context) {
+	defer n.behind.Store(false)
+	for ctx.Err() == nil {
+		beat, done := context.WithTimeout(ctx, catchUpTime)
+		more, err := n.member.Beat(beat)
+		done()
+		if err != nil {
+			n.cfg.Log.Warn("starting without the server's orders", "error", err)
+		}
+		if err != nil || !more {
+			return
 		}
 	}
 }

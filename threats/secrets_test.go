@@ -7,6 +7,7 @@ import (
 	"crypto/sha256"
 	"crypto/sha512"
 	"encoding/base64"
+	"encoding/binary"
 	"encoding/hex"
 	"encoding/json"
 	"fmt"
@@ -56,27 +57,54 @@ func (p planted) forms() map[string][]byte {
 	return out
 }
 
-// search reports every form of every secret in a haystack.
-func search(t *testing.T, where string, haystack []byte, all []planted) {
-	t.Helper()
+// finder looks for many secrets at once.
+type finder struct {
+	starts  [1 << 21]uint64     // a bit for the first three bytes of each needle
+	needles map[uint64][]needle // by their first eight bytes
+}
+
+type needle struct {
+	what  string
+	bytes []byte
+}
+
+func newFinder(all []planted) *finder {
+	f := &finder{needles: map[uint64][]needle{}}
 	for _, p := range all {
-		for form, needle := range p.forms() {
-			if bytes.Contains(haystack, needle) {
-				t.Errorf("%s: %s stands there (%s)", where, p.what, form)
+		for form, b := range p.forms() {
+			at := uint32(b[0])<<16 | uint32(b[1])<<8 | uint32(b[2])
+			f.starts[at>>6&(1<<21-1)] |= 1 << (at & 63)
+			key := binary.BigEndian.Uint64(b)
+			f.needles[key] = append(f.needles[key], needle{p.what + " (" + form + ")", b})
+		}
+	}
+	return f
+}
+
+// search reports every form of every secret in a haystack.
+func (f *finder) search(t *testing.T, where string, haystack []byte) {
+	t.Helper()
+	for i := 0; i+8 <= len(haystack); i++ {
+		at := uint32(haystack[i])<<16 | uint32(haystack[i+1])<<8 | uint32(haystack[i+2])
+		if f.starts[at>>6]&(1<<(at&63)) == 0 {
+			continue
+		}
+		for _, n := range f.needles[binary.BigEndian.Uint64(haystack[i:])] {
+			if bytes.HasPrefix(haystack[i:], n.bytes) {
+				t.Errorf("%s: %s stands there", where, n.what)
 			}
 		}
 	}
 }
 
-// folder is everything below a folder, names included.
-func folder(t *testing.T, dir string) []byte {
+// disk searches everything below a folder, names included.
+func (f *finder) disk(t *testing.T, dir string) {
 	t.Helper()
-	var all bytes.Buffer
 	err := filepath.WalkDir(dir, func(path string, d fs.DirEntry, err error) error {
 		if os.IsNotExist(err) { // moved meanwhile
 			return nil
 		}
-		fmt.Fprintln(&all, path)
+		f.search(t, "name on disk", []byte(path))
 		if err != nil || d.IsDir() {
 			return err
 		}
@@ -84,13 +112,12 @@ func folder(t *testing.T, dir string) []byte {
 		if err != nil && !os.IsNotExist(err) {
 			return err
 		}
-		all.Write(raw)
+		f.search(t, path, raw)
 		return nil
 	})
 	if err != nil {
 		t.Fatal(err)
 	}
-	return all.Bytes()
 }
 
 // with adds hashes of a secret: what stands for it gives it away to whoever can guess.
@@ -199,12 +226,13 @@ func TestThreat17NothingReachesThem(t *testing.T) {
 	if len(files(t, target)) != 2 {
 		t.Fatal("not everything came")
 	}
+	wires := newFinder(p.never)
 	for what, tp := range map[string]*tape{"send": p.sent, "receive": received} {
 		if len(tp.calls(api.GetBlob))+len(tp.calls(api.PutBlob)) == 0 {
 			t.Fatalf("nothing of the %s was taken down: this test sees nothing", what)
 		}
 		for _, x := range tp.ofClients() {
-			search(t, what+", "+x.at.name+" "+x.req.Method+" "+x.req.URL.Path, x.wire(), p.never)
+			wires.search(t, what+", "+x.at.name+" "+x.req.Method+" "+x.req.URL.Path, x.wire())
 		}
 	}
 	for _, x := range received.calls(api.StartSession.Info) {
@@ -220,10 +248,11 @@ func TestThreat17NothingReachesThem(t *testing.T) {
 	if !bytes.Contains(logs, []byte("level=")) {
 		t.Fatal("nothing was logged: this test sees nothing")
 	}
-	search(t, "logs", logs, kept)
-	search(t, "server's disk", folder(t, filepath.Join(service.dir, "server")), kept)
+	disks := newFinder(kept)
+	disks.search(t, "logs", logs)
+	disks.disk(t, filepath.Join(service.dir, "server"))
 	for _, m := range service.nodes {
-		search(t, "disk of "+m.name, folder(t, m.dir), kept)
+		disks.disk(t, m.dir)
 	}
 }
 
@@ -243,6 +272,19 @@ func TestThreat17SearchFinds(t *testing.T) {
 		if !found {
 			t.Errorf("%s: not found in %q", name, text)
 		}
+	}
+	where, f := noise(1<<20, 60), newFinder([]planted{{"it", secret}})
+	for _, at := range []int{0, 1000, len(where) - len(secret)} {
+		copy(where[at:], secret)
+	}
+	hits := 0
+	for _, all := range f.needles {
+		for _, n := range all {
+			hits += bytes.Count(where, n.bytes)
+		}
+	}
+	if hits < 3 {
+		t.Errorf("%d of 3 found", hits)
 	}
 }
 
@@ -289,7 +331,7 @@ func TestThreat27Dump(t *testing.T) {
 			}
 		}
 	}
-	search(t, "dump", stolen, secrets)
+	newFinder(secrets).search(t, "dump", stolen)
 
 	hash := link.AuthHash(p.keys.Auth)
 	if !bytes.Contains(stolen, hash[:]) {

@@ -143,7 +143,8 @@ func TestOneProcessASend(t *testing.T) {
 	s := newStage(t)
 	o := s.options(nil)
 	var busy error
-	o.Planned = func(Plan) { _, busy = s.client().Send(t.Context(), s.options(nil)) }
+	second := o
+	o.Planned = func(Plan) { _, busy = s.client().Send(t.Context(), second) }
 	s.send(o)
 	if !errors.Is(busy, home.ErrBusy) {
 		t.Errorf("second process: %v", busy)
@@ -418,7 +419,8 @@ func TestCommitAnswerLost(t *testing.T) {
 
 func TestLinkIsTheSameUntilItWasHandedOver(t *testing.T) {
 	s := newStage(t)
-	r, err := s.c.Send(t.Context(), s.options(nil))
+	o := s.options(nil)
+	r, err := s.c.Send(t.Context(), o)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -426,11 +428,11 @@ func TestLinkIsTheSameUntilItWasHandedOver(t *testing.T) {
 	if err := s.letGoOfLocks(); err != nil {
 		t.Fatal(err)
 	}
-	again := s.send(s.options(nil))
+	again := s.send(o)
 	if again.URL != r.URL || len(s.Links()) != 1 {
 		t.Errorf("another link: %d", len(s.Links()))
 	}
-	if third := s.send(s.options(nil)); third.URL == r.URL {
+	if third := s.send(o); third.URL == r.URL {
 		t.Error("a new send got the old link")
 	}
 }

@@ -92,6 +92,10 @@ func TestServerSettings(t *testing.T) {
 	if err := (&serverCmd{Data: t.TempDir(), Listen: "0.0.0.0:8080", MaxSendBytes: 1, DefaultSendDays: 1, MaxSendDays: 1, MaxDownloads: 1, MaxReservedBytes: 1}).Run(t.Context()); err == nil || !strings.Contains(err.Error(), "HTTPS") {
 		t.Errorf("have %v", err)
 	}
+	zones := &serverCmd{Data: t.TempDir(), Listen: "127.0.0.1:0", MaxSendBytes: 1, DefaultSendDays: 1, MaxSendDays: 1, MaxDownloads: 1, MaxReservedBytes: 1, NodeZones: []string{"*.nodes.example"}}
+	if err := zones.Run(t.Context()); err == nil || !strings.Contains(err.Error(), "https://*.nodes.example") {
+		t.Errorf("a zone without https: %v", err)
+	}
 	if err := (&adminInviteCmd{Data: filepath.Join(t.TempDir(), "missing")}).Run(t.Context()); err == nil {
 		t.Error("an invite to nowhere")
 	}

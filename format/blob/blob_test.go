@@ -57,8 +57,10 @@ func TestHasher(t *testing.T) {
 	if _, err := io.CopyBuffer(h, struct{ io.Reader }{bytes.NewReader(b)}, make([]byte, 777)); err != nil {
 		t.Fatal(err)
 	}
-	if h.Name() != Name(b) || h.Name() != Name(b) {
-		t.Fatal("streaming gives another name")
+	for range 2 { // asking ends nothing
+		if h.Name() != Name(b) {
+			t.Fatal("streaming gives another name")
+		}
 	}
 	h.Reset()
 	if h.Name() != Name(nil) {

@@ -17,7 +17,7 @@ func TestNewIsRandom(t *testing.T) {
 		}
 		seen[v] = true
 	}
-	if New32() == New32() {
+	if a, b := New32(), New32(); a == b {
 		t.Fatal("a secret came twice")
 	}
 }

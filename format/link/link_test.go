@@ -118,7 +118,8 @@ func TestURL(t *testing.T) {
 	if a, b := one.URL("https://files.example"), one.URL("https://files.example/"); a != b || len(one.Fragment()) != fragmentChars {
 		t.Fatalf("%d characters, %s", len(one.Fragment()), b[:30])
 	}
-	if New(0) == New(0) || New(0).Secret == (Secret{}) || New(0).Handle.IsZero() || NewSecret() == NewSecret() {
+	a, b, s, u := New(0), New(0), NewSecret(), NewSecret()
+	if a == b || a.Secret == (Secret{}) || a.Handle.IsZero() || s == u {
 		t.Fatal("fresh links are not fresh")
 	}
 	if New(0).NeedsPassword() || !New(NeedsPassword).NeedsPassword() {

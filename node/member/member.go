@@ -41,9 +41,9 @@ var (
 
 const (
 	fileMember = "member.json"
-	// receiptsAtOnce keeps a heartbeat within its size: an order receipt is about
-	// 350 characters.
-	receiptsAtOnce = 4096
+	// receiptsAtOnce is what a server takes with one heartbeat. It gives 256 orders
+	// at once, so that more wait only after its answers got lost.
+	receiptsAtOnce = 1024
 	// clockWarn is the difference of clocks that is worth a word: half of what
 	// tickets allow for.
 	clockWarn = ticket.Skew / 2
@@ -185,13 +185,14 @@ func (m *Member) Beat(ctx context.Context) (more bool, err error) {
 	if err := m.opt.Orders.Delivered(len(receipts)); err != nil {
 		return false, err
 	}
-	_, before := m.opt.Orders.Position()
+	epoch, number := m.opt.Orders.Position()
 	if err := m.opt.Orders.Take(res.Orders); err != nil {
 		return false, err
 	}
-	_, after := m.opt.Orders.Position()
 	// Without progress there is no hurry, whatever the server says.
-	return (res.More || len(m.opt.Orders.Pending(1)) > 0) && after != before, nil
+	epochNow, numberNow := m.opt.Orders.Position()
+	progress := epochNow != epoch || numberNow != number
+	return progress && (res.More || len(m.opt.Orders.Pending(1)) > 0), nil
 }
 
 func (m *Member) state() ticket.Heartbeat {

@@ -7,10 +7,14 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"time"
 
 	"holdfast/format/id"
 	"holdfast/node/durable"
 )
+
+// recountAfter is the pause after a count that failed.
+const recountAfter = time.Minute
 
 // totals is the content of the usage file.
 type totals struct {
@@ -60,12 +64,30 @@ func (d *Disk) startCounting() error {
 		return d.saveTotals(totals{Held: last.Held})
 	}
 	d.counting = &recount{shard: -1}
-	d.stopped.Go(func() {
-		if err := d.count(); err != nil && !errors.Is(err, errStopped) {
-			d.fault("count blobs", err)
-		}
-	})
+	d.stopped.Go(d.countUntilDone)
 	return nil
+}
+
+// countUntilDone begins anew after an error: until the count is right no order
+// deletes anything.
+func (d *Disk) countUntilDone() {
+	for {
+		err := d.count()
+		if err == nil || errors.Is(err, errStopped) {
+			return
+		}
+		d.fault("count blobs", err)
+		timer := time.NewTimer(recountAfter)
+		select {
+		case <-d.stop:
+			timer.Stop()
+			return
+		case <-timer.C:
+		}
+		d.mu.Lock()
+		d.counting = &recount{shard: -1}
+		d.mu.Unlock()
+	}
 }
 
 func (d *Disk) saveTotals(t totals) error {

@@ -29,7 +29,7 @@ func (d *Disk) Begin(key Key, size, budget int64) (Writer, error) {
 		return nil, d.fault("begin blob", err)
 	}
 	return &diskWriter{disk: d, upload: u, key: key, size: size, path: path,
-		hash: hashers.Get().(blob.Hasher), tail: newTail(file, size)}, nil
+		hash: hashers.Get().(*blob.Hasher), tail: newTail(file, size)}, nil
 }
 
 // admit checks everything that Begin promises to check and counts the writer in.
@@ -93,7 +93,7 @@ func (d *Disk) dismiss(u *upload, key Key, size int64) {
 }
 
 // hashers are reused: one is several KiB.
-var hashers = sync.Pool{New: func() any { return blob.NewHasher() }}
+var hashers = sync.Pool{New: func() any { h := blob.NewHasher(); return &h }}
 
 // diskWriter is a blob on its way into the store.
 type diskWriter struct {
@@ -102,7 +102,7 @@ type diskWriter struct {
 	key    Key
 	size   int64
 	path   string // of the temporary file
-	hash   blob.Hasher
+	hash   *blob.Hasher
 	tail   *tail
 	have   int64
 	failed error

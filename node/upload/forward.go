@@ -110,6 +110,7 @@ func (h *Handler) handOn(ctx context.Context, blobs []incoming, out *events) (sh
 				if event.Receipt != "" {
 					made++
 				}
+				h.note(event)
 				out.send(event)
 			}
 			if made < in.copies {

@@ -198,10 +198,18 @@ func (h *Handler) answer(w http.ResponseWriter, in incoming, size int64, copies 
 		if event.Receipt != "" {
 			made++
 		}
+		h.note(event)
 		out.write(event)
 	}
 	if made < in.copies {
 		out.write(api.Event{Problem: tooFew(made, in.copies)})
+	}
+}
+
+// note logs a node that failed.
+func (h *Handler) note(event api.Event) {
+	if event.Failed != nil {
+		h.Log.Info("another node did not store a blob", "node", event.Failed.Node, "code", event.Failed.Code)
 	}
 }
 

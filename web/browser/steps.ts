@@ -1,5 +1,5 @@
 // What people do on the pages, step by step.
-import { readdirSync, statSync } from 'node:fs';
+import { readdirSync, rmSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect } from 'vitest';
 import { type Browser, fill, type Page, press, until } from './browser.ts';
@@ -56,8 +56,14 @@ export async function send(page: Page, home: string, files: readonly string[], o
   return sent(page);
 }
 
+/** Earlier files of the same name would have later ones renamed. */
+function clear(browser: Browser): void {
+  for (const file of readdirSync(browser.downloads)) rmSync(join(browser.downloads, file), { recursive: true });
+}
+
 /** Downloads, and returns the path of a file that browser and page both call complete. */
 export async function received(browser: Browser, page: Page, file: string, start = 'Download'): Promise<string> {
+  clear(browser);
   await press(page, start);
   const done = await browser.waitDownload(file);
   expect(done.state).toBe('completed');
@@ -67,6 +73,7 @@ export async function received(browser: Browser, page: Page, file: string, start
 
 /** Downloads what must fail: the page names the problem, and the browser has no complete file. */
 export async function refused(browser: Browser, page: Page, name: string, want: string): Promise<string> {
+  clear(browser);
   await press(page, 'Download');
   const code = await problem(page);
   const states = await browser.settledDownloads(name, 300);

@@ -1,6 +1,7 @@
 import type { PlacedBlob, Places } from '../api/types.gen.ts';
 import { MAX_BLOB } from '../format/blob.ts';
 import { FormatError } from '../format/errors.ts';
+import { EngineError } from './types.ts';
 
 // Which bytes to ask nodes for. Extents that follow each other in a blob are read as one region, and a region
 // that is the whole blob needs no proof: its name checks it.
@@ -17,7 +18,8 @@ export interface Region {
 /** Checks what the server says about places before anything is asked of nodes. */
 export function checkPlaces(places: Places): void {
   for (const blob of places.blobs) {
-    const known = blob.nodes.length > 0 && blob.nodes.every((n) => places.nodes[n] !== undefined);
+    if (blob.nodes.length === 0) throw new EngineError('nodes-away', blob.name);
+    const known = blob.nodes.every((n) => places.nodes[n] !== undefined);
     const ticketed = places.tickets[blob.ticket] !== undefined;
     if (!known || !ticketed || !(blob.size >= 1 && blob.size <= MAX_BLOB))
       throw new FormatError('length', 'a blob without place');
