@@ -29,8 +29,8 @@ type failover struct {
 	nodes []*cluster.Node // that hold it
 }
 
-func newFailover(t *testing.T) *failover {
-	f := &failover{T: t, c: cluster.Start(t, cluster.Config{}), want: content(20, 50*mib)}
+func newFailover(t *testing.T, size int) *failover {
+	f := &failover{T: t, c: cluster.Start(t, cluster.Config{}), want: content(20, size)}
 	f.sent = send(t, f.c.Client(t), f.want, transfer.SendOptions{})
 	if f.nodes = holders(f.c); len(f.nodes) != 2 {
 		t.Fatalf("%d nodes hold the file", len(f.nodes))
@@ -42,7 +42,7 @@ func newFailover(t *testing.T) *failover {
 // middle, and the other one breaks off in the middle of its answers instead. The
 // file arrives as it was, within one counted download, whichever node is which.
 func TestNodeDownInMidFile(t *testing.T) {
-	f := newFailover(t)
+	f := newFailover(t, bigFile)
 	for _, order := range [][2]int{{0, 1}, {1, 0}} {
 		t.Run(fmt.Sprintf("node %d first", order[0]), func(t *testing.T) {
 			first, second := f.nodes[order[0]], f.nodes[order[1]]
@@ -76,7 +76,7 @@ func TestNodeDownInMidFile(t *testing.T) {
 // TestBothNodesDown: without any copy the receive fails, in its time and without
 // a file; it goes on when one node is back.
 func TestBothNodesDown(t *testing.T) {
-	f := newFailover(t)
+	f := newFailover(t, 50*mib)
 	folder, target := t.TempDir(), filepath.Join(t.TempDir(), "file")
 	client := f.c.ClientAt(t, folder)
 	client.Patience = 500 * time.Millisecond
@@ -110,7 +110,7 @@ func TestBothNodesDown(t *testing.T) {
 // TestDamagedCopies: bytes that a node's disk changed reach nobody, and a copy that
 // is good is found.
 func TestDamagedCopies(t *testing.T) {
-	f := newFailover(t)
+	f := newFailover(t, 10*mib)
 	spoil := func(n *cluster.Node) {
 		n.Stop()
 		if n.Spoil() == 0 {
@@ -129,7 +129,7 @@ func TestDamagedCopies(t *testing.T) {
 // TestRange is row A8 of the targets on a smaller file: any 1 MiB takes at most two
 // requests to nodes and half a MiB more than was asked for.
 func TestRange(t *testing.T) {
-	f := newFailover(t)
+	f := newFailover(t, bigFile)
 	share := f.start(t.Context())
 	size := int64(len(f.want))
 	random := rand.New(rand.NewPCG(1, 2))

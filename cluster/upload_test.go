@@ -159,7 +159,7 @@ func TestNodeLostWhileSending(t *testing.T) {
 	if lost == nil {
 		t.Fatal("no node was stopped")
 	}
-	copies(t, c)
+	copiesAfterFaults(t, c)
 	arrives(t, c.Client(t), r, want)
 	must(t, client.Revoke(t.Context(), r.Handle, manage(r)))
 	c.Step(t.Context())

@@ -98,6 +98,7 @@ type service struct {
 	receipts []ticket.OrderReceipt
 	answer   api.HeartbeatResponse
 	lost     bool // the next answer does not arrive
+	slow     chan struct{}
 }
 
 func newService(t testing.TB) *service {
@@ -148,6 +149,12 @@ func (s *service) join(_ context.Context, _ api.Request, req api.JoinRequest) (a
 }
 
 func (s *service) heartbeat(_ context.Context, _ api.Request, req api.HeartbeatRequest) (api.HeartbeatResponse, error) {
+	s.mu.Lock()
+	slow := s.slow
+	s.mu.Unlock()
+	if slow != nil {
+		<-slow
+	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for _, d := range s.members {
@@ -259,6 +266,9 @@ func (f *fleet) checkLogs() {
 		}
 	}
 }
+
+// nowhere is a node that is not there.
+var nowhere = ticket.Place{Node: id.Node{5}, URL: "http://127.0.0.1:1"}
 
 func placeOf(n *node.Node) ticket.Place { return ticket.Place{Node: n.ID(), URL: n.URL()} }
 

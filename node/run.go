@@ -117,7 +117,7 @@ func (n *Node) belong(ctx context.Context) error {
 		}
 		more, err := n.member.Beat(ctx)
 		if err != nil && ctx.Err() == nil {
-			n.cfg.Log.Warn("heartbeat", "error", err)
+			n.cfg.Log.Warn("heartbeat", "error", withoutAddress(err))
 		}
 		if more && err == nil {
 			continue
@@ -138,7 +138,7 @@ func (n *Node) catchUp(ctx context.Context) {
 		more, err := n.member.Beat(beat)
 		done()
 		if err != nil {
-			n.cfg.Log.Warn("starting without the server's orders", "error", err)
+			n.cfg.Log.Warn("starting without the server's orders", "error", withoutAddress(err))
 		}
 		if err != nil || !more {
 			return
@@ -156,12 +156,21 @@ func (n *Node) joinFirst(ctx context.Context) error {
 		case errors.Is(err, member.ErrRefused), errors.Is(err, member.ErrNoInvite):
 			return err
 		case ctx.Err() == nil:
-			n.cfg.Log.Warn("not joined yet", "error", err)
+			n.cfg.Log.Warn("not joined yet", "error", withoutAddress(err))
 		}
 		if !pause(ctx, jitter(wait)) {
 			return nil
 		}
 	}
+}
+
+// withoutAddress is what a log may hold of a call that failed.
+func withoutAddress(err error) error {
+	var op *net.OpError
+	if errors.As(err, &op) {
+		return fmt.Errorf("no answer from the server: %s: %w", op.Op, op.Err)
+	}
+	return err
 }
 
 // jitter keeps a fleet from calling all at once.

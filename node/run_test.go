@@ -15,7 +15,6 @@ import (
 
 	"holdfast/api"
 	"holdfast/format/id"
-	"holdfast/format/ticket"
 	"holdfast/node"
 	"holdfast/node/member"
 	"holdfast/node/store/storetest"
@@ -68,7 +67,7 @@ func TestRun(t *testing.T) {
 	eventually(t, "two heartbeats", func() bool { f.mu.Lock(); defer f.mu.Unlock(); return len(f.beats) >= 2 })
 	f.nodes = append(f.nodes, n)
 	b := storetest.Make(id.New[id.Upload](), 1, 5000)
-	f.wantCopies(f.put(n, f.ticket(b.Key.Upload, budget, placeOf(n), ticket.Place{Node: id.Node{5}, URL: "http://127.0.0.1:1"}), 1, b), n)
+	f.wantCopies(f.put(n, f.ticket(b.Key.Upload, budget, placeOf(n), nowhere), 1, b), n)
 	if err := stop(); err != nil {
 		t.Fatal(err)
 	}

@@ -133,18 +133,19 @@ func TestThreat09Rearranged(t *testing.T) {
 		s      *specimen
 		pieces [][]byte
 		change func(*api.PlacedRevision)
+		want   error
 	}{
-		"segments swapped in one blob": {s: large, pieces: changed(large, func(b []byte) []byte {
+		"segments swapped in one blob": {s: large, want: seal.ErrSegment, pieces: changed(large, func(b []byte) []byte {
 			copy(b[segmentSize:], cut(large, 2))
 			copy(b[2*segmentSize:], cut(large, 1))
 			return b
 		})},
-		"segments swapped between blobs": {s: large, pieces: changed(large, func(b []byte) []byte {
+		"segments swapped between blobs": {s: large, want: seal.ErrSegment, pieces: changed(large, func(b []byte) []byte {
 			copy(b[3*segmentSize:], cut(large, 40))
 			copy(b[40*segmentSize:], cut(large, 3))
 			return b
 		})},
-		"segment doubled over the next": {s: large, pieces: changed(large, func(b []byte) []byte {
+		"segment doubled over the next": {s: large, want: seal.ErrSegment, pieces: changed(large, func(b []byte) []byte {
 			copy(b[5*segmentSize:], cut(large, 4))
 			return b
 		})},
@@ -180,7 +181,10 @@ func TestThreat09Rearranged(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			forgery{t: t, pieces: c.pieces, change: c.change}.play()
-			c.s.refused(t)
+			if c.want == nil {
+				c.want = transfer.ErrIntegrity
+			}
+			c.s.refused(t, c.want)
 		})
 	}
 }
@@ -218,7 +222,11 @@ func TestThreat10Splice(t *testing.T) {
 			t.Run(fmt.Sprintf("%d bytes, %s", size, name), func(t *testing.T) {
 				f.t = t
 				f.play()
-				if g := a.receive(t); g.err == nil {
+				g := a.receive(t)
+				if name == "the other's stream" && !errors.Is(g.err, seal.ErrCommitment) || name == "the other's last segment" && size != small && !errors.Is(g.err, seal.ErrSegment) {
+					t.Errorf("refused with %v", g.err)
+				}
+				if g.err == nil {
 					t.Error("received")
 				} else if !errors.Is(g.err, transfer.ErrIntegrity) && !errors.Is(g.err, transfer.ErrAnswer) {
 					t.Errorf("refused with %v", g.err)

@@ -5,6 +5,7 @@ import (
 	"context"
 	"crypto/ed25519"
 	"errors"
+	"flag"
 	"fmt"
 	"log/slog"
 	"net"
@@ -26,6 +27,9 @@ import (
 
 // service is what all tests attack.
 var service *world
+
+// slowly yields the connections of TestThreat28Slow; nil where it does not run.
+var slowly <-chan dripped
 
 // world is a server and its nodes, each behind a front.
 type world struct {
@@ -98,6 +102,10 @@ func runAll(m *testing.M) (code int, err error) {
 	service = &world{dir: dir}
 	if err := service.start(); err != nil {
 		return 1, errors.Join(err, service.end())
+	}
+	flag.Parse()
+	if only := flag.Lookup("test.run").Value.String(); only == "" || strings.Contains(only, "28Slow") {
+		slowly = drips()
 	}
 	code = m.Run()
 	return code, service.end()

@@ -88,8 +88,8 @@ func TestThreat22ServerRefuses(t *testing.T) {
 	req.Page.Revisions = req.Page.Revisions[:1]
 	r := &req.Page.Revisions[0]
 	for _, n := range []int64{1, 39, 40, 56, 57, 1000, 1079, 1081, length - 1, length + 1, length + 16, small, small + 56, padme(small), padme(small) + 40, 40 + 3001 + 16} {
-		if valid[n] {
-			t.Fatalf("%d is a valid length", n)
+		if valid[n] { // by chance that of another file
+			continue
 		}
 		r.Length, r.Extents = n, []api.Extent{{0, 0, n}}
 		if err := h.commit(req); !errors.Is(err, api.RevisionInvalid) {

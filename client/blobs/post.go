@@ -175,5 +175,8 @@ func failure(ctx context.Context, err error) error {
 	if errors.As(err, &u) {
 		err = u.Err
 	}
+	if errors.Is(err, io.EOF) { // which must not pass for the end of something
+		return fmt.Errorf("%w: the connection was closed", api.ErrUnreachable)
+	}
 	return fmt.Errorf("%w: %w", api.ErrUnreachable, err)
 }

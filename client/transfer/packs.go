@@ -166,6 +166,9 @@ func (v *save) together(ctx context.Context, p *pack, members []member, data []b
 // small opens a stream that is in memory as a whole and writes it to a part,
 // using the memory of text.
 func (v *save) small(m member, stream, text []byte) (*target.Part, []byte, error) {
+	if err := m.r.checkHeader(stream); err != nil {
+		return nil, text, err
+	}
 	text, err := seal.Open(text, m.r.keys, sealContent(m.r.content), stream)
 	if err != nil {
 		return nil, text, integrity(err)

@@ -108,7 +108,24 @@ func (s *Share) piece(ctx context.Context, r *revision, i int, buf []byte) ([]by
 	if err != nil {
 		return nil, err
 	}
-	return s.take(ctx, r.at(i), e.offset, e.length, buf)
+	data, err := s.take(ctx, r.at(i), e.offset, e.length, buf)
+	if err != nil || i > 0 {
+		return data, err
+	}
+	return data, r.checkHeader(data)
+}
+
+// checkHeader holds the stream's header against the record, of which reads at
+// random take salt and prefix.
+func (r *revision) checkHeader(stream []byte) error {
+	params, err := seal.ParseHeader(stream)
+	if err == nil && params != r.params {
+		err = fmt.Errorf("%w (salt or prefix of revision %s)", ErrAnswer, r.content.Revision)
+	}
+	if err != nil {
+		return integrity(err)
+	}
+	return nil
 }
 
 // take fetches a range of a blob when it is its turn.

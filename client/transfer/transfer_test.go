@@ -10,6 +10,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -27,9 +28,23 @@ const mib = 1 << 20
 // stage is a client, a fake service and a folder.
 type stage struct {
 	*fake.Service
-	t   *testing.T
-	c   *Client
-	dir string
+	t    *testing.T
+	c    *Client
+	dir  string
+	gets atomic.Int64 // requests for blobs
+}
+
+// counting counts requests for blobs.
+type counting struct {
+	s    *stage
+	next http.RoundTripper
+}
+
+func (c *counting) RoundTrip(r *http.Request) (*http.Response, error) {
+	if r.Method == api.GetBlob.Method && strings.HasPrefix(r.URL.Path, "/blobs/") {
+		c.s.gets.Add(1)
+	}
+	return c.next.RoundTrip(r)
 }
 
 func newStage(t *testing.T, jurisdictions ...string) *stage {
@@ -49,7 +64,9 @@ func (s *stage) client() *Client {
 	if err != nil {
 		s.t.Fatal(err)
 	}
-	c, err := New(s.URL, nil, dir)
+	client := NewHTTP(nil)
+	client.Transport = &counting{s, client.Transport}
+	c, err := New(s.URL, client, dir)
 	if err != nil {
 		s.t.Fatal(err)
 	}

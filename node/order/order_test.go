@@ -149,6 +149,10 @@ func TestEpochs(t *testing.T) {
 	}
 	d.take(d.sign(ticket.Order{Epoch: 3, Number: 1, Upload: id.Upload{4}}))
 	d.position(3, 1)
+	d.take(late) // whose number would be the next
+	if d.position(3, 1); d.closed(id.Upload{2}) {
+		t.Fatal("an order of an old epoch was done")
+	}
 	d.book.Pin(id.Bytes32(newKey(1).Public().(ed25519.PublicKey)), 1) // what was named at joining never sets it back
 	d.position(3, 1)
 }

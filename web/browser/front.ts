@@ -1,6 +1,13 @@
 // A proxy before one service process: it sees all that passes, and may answer otherwise. Tests play the malicious
 // server and the malicious node with it, between a real browser and the real program.
-import { createServer, type IncomingHttpHeaders, type IncomingMessage, request, type Server, type ServerResponse } from 'node:http';
+import {
+  createServer,
+  type IncomingHttpHeaders,
+  type IncomingMessage,
+  request,
+  type Server,
+  type ServerResponse,
+} from 'node:http';
 import type { AddressInfo } from 'node:net';
 
 export interface Seen {

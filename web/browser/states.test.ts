@@ -117,8 +117,7 @@ describe.each(BROWSERS)('%s', (_, launch) => {
     } finally {
       await fleet.startServer();
     }
-    await press(page, 'Download');
-    expect((await browser.waitDownload('state.bin')).state).toBe('completed');
+    expect(await sha256(await received(browser, page, 'state.bin'))).toBe(hash);
   });
 
   it('the service away while sending is prepared', async () => {

@@ -4,6 +4,7 @@ import { type Blake3, checkName } from '../format/blob.ts';
 import type { Bytes } from '../format/bytes.ts';
 import { FormatError } from '../format/errors.ts';
 import { parseName } from '../format/id.ts';
+import { free } from './memory.ts';
 import type { Region } from './regions.ts';
 import { EngineError } from './types.ts';
 
@@ -110,6 +111,7 @@ export class Reader {
         }
         bytes.set(part.value, at);
         at += part.value.length;
+        free(part.value);
       }
       if (at !== expected) throw new FormatError('length', 'a node sent less than was asked for');
       return bytes;

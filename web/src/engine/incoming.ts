@@ -13,6 +13,7 @@ import {
   segmentsIn,
   streamLengthOf,
 } from '../format/stream.ts';
+import { free } from './memory.ts';
 import type { DownloadFile } from './messages.ts';
 import type { Extent } from './regions.ts';
 
@@ -44,6 +45,7 @@ export async function* openFile(
   for await (const piece of pieces) {
     root.set(index, blake3.hash(piece));
     yield* openPiece(opener, piece, index, length, file.size);
+    free(piece);
     index++;
   }
   checkRoot(root.root(), file.root);

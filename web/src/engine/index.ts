@@ -20,13 +20,21 @@ import {
 
 // The pages' door to the engine: workers are started here and nowhere else.
 
-function startWorker(url: string): Worker {
-  return new Worker(scriptUrl(url), { type: 'module' });
+/** Starts a thread; `failed` hears when it ends by an error. Where its script cannot be had, the event says nothing. */
+function startWorker(url: string, failed: (error: EngineError) => void): Worker {
+  const worker = new Worker(scriptUrl(url), { type: 'module' });
+  worker.addEventListener('error', (event) => {
+    event.preventDefault();
+    const loaded = event instanceof ErrorEvent && event.message !== '';
+    failed(new EngineError(loaded ? 'internal' : 'unreachable', loaded ? 'a thread of this page ended' : ''));
+  });
+  return worker;
 }
 
 let linkWorker: Worker | undefined;
 let questions = 0;
 const ticks = new Set<() => void>();
+const unanswered = new Set<(error: EngineError) => void>();
 
 type Question = { [K in ToLink['kind']]: Omit<Extract<ToLink, { kind: K }>, 'id'> }[ToLink['kind']];
 
@@ -39,20 +47,41 @@ function ask(question: Question): Promise<Exclude<FromLink, { kind: 'tick' | 'er
     const listen = ({ data }: MessageEvent<FromLink>): void => {
       if (data.kind === 'tick' || data.id !== id) return;
       worker.removeEventListener('message', listen);
+      unanswered.delete(reject);
       if (data.kind === 'error') reject(fromPlain(data.error));
       else resolve(data);
     };
     worker.addEventListener('message', listen);
+    unanswered.add(reject);
     worker.postMessage({ ...question, id });
   });
 }
 
 function startLinkWorker(): Worker {
-  const worker = startWorker(linkWorkerUrl);
+  const worker = startWorker(linkWorkerUrl, (error) => {
+    worker.terminate();
+    linkWorker = undefined; // the next question starts another one
+    for (const reject of unanswered) reject(error);
+    unanswered.clear();
+  });
   worker.addEventListener('message', ({ data }: MessageEvent<FromLink>) => {
     if (data.kind === 'tick') for (const tick of ticks) tick();
   });
   return worker;
+}
+
+interface Resolvers<T> {
+  readonly promise: Promise<T>;
+  readonly resolve: (value: T) => void;
+  readonly reject: (error: EngineError) => void;
+}
+
+/** Promise.withResolvers, which the type library of this project does not know yet. */
+function withResolvers<T>(): Resolvers<T> {
+  let resolve: (value: T) => void = () => {};
+  let reject: (error: EngineError) => void = () => {};
+  const promise = new Promise<T>((yes, no) => ([resolve, reject] = [yes, no]));
+  return { promise, resolve, reject };
 }
 
 function send(
@@ -60,19 +89,15 @@ function send(
   options: Parameters<Engine['send']>[1],
   onProgress: (p: SendProgress) => void,
 ): Task<SendResult> {
-  const worker = startWorker(sendWorkerUrl);
+  const { promise, resolve, reject } = withResolvers<SendResult>();
+  const worker = startWorker(sendWorkerUrl, reject);
   const post = (message: ToSend): void => worker.postMessage(message);
-  const done = new Promise<SendResult>((resolve, reject) => {
-    worker.addEventListener('message', ({ data }: MessageEvent<FromSend>) => {
-      if (data.kind === 'progress') onProgress(data.progress);
-      else if (data.kind === 'result') resolve(data.result);
-      else reject(fromPlain(data.error));
-    });
-    worker.addEventListener('error', (event) => {
-      event.preventDefault();
-      reject(new EngineError('internal', 'the sending thread ended'));
-    });
-  }).finally(() => worker.terminate());
+  worker.addEventListener('message', ({ data }: MessageEvent<FromSend>) => {
+    if (data.kind === 'progress') onProgress(data.progress);
+    else if (data.kind === 'result') resolve(data.result);
+    else reject(fromPlain(data.error));
+  });
+  const done = promise.finally(() => worker.terminate());
   // Items may be proxies of the page's state; only plain ones cross to the worker.
   const plain = items.map((item) =>
     'file' in item ? { path: item.path, file: item.file } : { path: item.path, dir: true as const },

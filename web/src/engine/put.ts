@@ -52,17 +52,33 @@ function watch(fail: () => void): { alive: () => void; stop: () => void } {
   };
 }
 
-/** Splits a growing text into whole lines. */
+/** All events of one blob together; receipts of a few nodes are a small part of it. */
+const MAX_EVENTS = 1 << 20;
+
+/** Splits a growing text into events. Throws NodeError where a node says what is none, or says too much. */
 class Lines {
   #rest = '';
+  #seen = 0;
   *push(text: string): Generator<Event> {
+    this.#seen += text.length;
+    if (this.#seen > MAX_EVENTS) throw new NodeError('garbage');
     this.#rest += text;
     for (let end = this.#rest.indexOf('\n'); end >= 0; end = this.#rest.indexOf('\n')) {
       const line = this.#rest.slice(0, end);
       this.#rest = this.#rest.slice(end + 1);
-      if (line !== '') yield JSON.parse(line) as Event;
+      if (line !== '') yield eventOf(line);
     }
   }
+}
+
+function eventOf(line: string): Event {
+  try {
+    const event: unknown = JSON.parse(line);
+    if (typeof event === 'object' && event !== null) return event as Event;
+  } catch {
+    // said below
+  }
+  throw new NodeError('garbage');
 }
 
 /** Sends one blob. Throws NodeError when another node should be tried. */
@@ -91,10 +107,20 @@ function putByXhr(put: Put): Promise<void> {
       guard.stop();
       put.signal.removeEventListener('abort', cancelled);
     };
+    const broken = (error: unknown): void => {
+      end();
+      xhr.abort();
+      reject(error);
+    };
     const take = (): void => {
       const text = xhr.responseText;
       if (xhr.status !== 200 || text.length === seen) return;
-      for (const event of lines.push(text.slice(seen))) events = events.then(() => put.onEvent(event));
+      try {
+        for (const event of lines.push(text.slice(seen))) events = events.then(() => put.onEvent(event));
+      } catch (error) {
+        broken(error);
+      }
+      events.catch(broken); // a receipt that does not hold: what the node says further is of no interest
       seen = text.length;
     };
     put.signal.addEventListener('abort', cancelled);
@@ -109,7 +135,7 @@ function putByXhr(put: Put): Promise<void> {
     xhr.onload = () => {
       end();
       take();
-      if (xhr.status === 200) events.then(resolve, reject);
+      if (xhr.status === 200) events.then(resolve, broken);
       else reject(new NodeError(codeOf(xhr.responseText, xhr.status)));
     };
     xhr.onerror = () => {

@@ -26,6 +26,8 @@ async function start(): Promise<ServiceWorker> {
       updateViaCache: 'none',
     });
   } catch (error) {
+    // A script that cannot be fetched is a TypeError; what the browser forbids is a SecurityError.
+    if (error instanceof TypeError) throw new EngineError('unreachable', 'service worker');
     throw new EngineError('unsupported', error instanceof Error ? error.name : 'service worker');
   }
   if (registration.active && !registration.installing && !registration.waiting) return registration.active;

@@ -4,7 +4,7 @@ import type { LinkLook, PlacedRevision, Places, RevisionsPage } from '../api/typ
 import { type Blake3, loadBlake3 } from '../format/blob.ts';
 import type { Bytes } from '../format/bytes.ts';
 import { type Content, encodeBundle, KIND, newBundle } from '../format/descriptor.ts';
-import { keyId, newId, newKey, type NodeId, toText, type UploadId } from '../format/id.ts';
+import { keyId, type NodeId, newId, newKey, toText, type UploadId } from '../format/id.ts';
 import { deriveLinkKeys, fragmentOf, LINK_KIND, type LinkRecord, newLink, sealLinkRecord } from '../format/link.ts';
 import { PIECE_SIZE, pieceCount } from '../format/stream.ts';
 import { encodePayload } from '../format/ticket.ts';
@@ -37,7 +37,9 @@ export async function receipt(
   blobs: [Bytes, number][],
   seed = node.seed,
 ): Promise<string> {
-  return toText(await signEnvelope('receipt', seed, encodePayload('receipt', { upload, node: node.id, day: 20_000, blobs })));
+  return toText(
+    await signEnvelope('receipt', seed, encodePayload('receipt', { upload, node: node.id, day: 20_000, blobs })),
+  );
 }
 
 export interface Stored {
@@ -173,6 +175,12 @@ export class World {
 
 /** A problem document of the server. */
 export function problemAnswer(code: string, status: number, retryAfter?: number): Response {
-  const body = { type: `urn:holdfast:problem:${code}`, title: code, status, code, ...(retryAfter ? { retryAfter } : {}) };
+  const body = {
+    type: `urn:holdfast:problem:${code}`,
+    title: code,
+    status,
+    code,
+    ...(retryAfter ? { retryAfter } : {}),
+  };
   return new Response(JSON.stringify(body), { status, headers: { 'Content-Type': 'application/problem+json' } });
 }
