@@ -1,10 +1,12 @@
 package node_test
 
 import (
+	"bufio"
 	"bytes"
 	"context"
 	"errors"
 	"io"
+	"net"
 	"net/http"
 	"strings"
 	"sync"
@@ -134,6 +136,26 @@ func TestRefusalReachesAClientThatIsStillSending(t *testing.T) {
 	req := putRequest(t.Context(), f.nodes[0], "nonsense", 2, b, bytes.NewReader(b.Data))
 	req.Header.Set("Expect", "100-continue")
 	want(t, f.do(req, b).err, api.TicketInvalid)
+}
+
+// TestRefusalReachesAClientThatReadsLate: browsers look at the answer when they
+// have sent everything.
+func TestRefusalReachesAClientThatReadsLate(t *testing.T) {
+	f := newFleet(t, 2)
+	b := storetest.Make(id.New[id.Upload](), 1, blob.MaxSize)
+	conn, err := net.Dial("tcp", strings.TrimPrefix(f.nodes[0].URL(), "http://"))
+	must(t, err)
+	defer conn.Close()
+	must(t, conn.SetDeadline(time.Now().Add(10*time.Second)))
+	req := putRequest(t.Context(), f.nodes[0], "nonsense", 2, b, bytes.NewReader(b.Data))
+	for range 2 { // and the connection is good for the next request
+		req.Body = io.NopCloser(bytes.NewReader(b.Data))
+		must(t, req.Write(conn))
+		time.Sleep(10 * time.Millisecond) // it is slow to look
+		res, err := http.ReadResponse(bufio.NewReader(conn), req)
+		must(t, err)
+		want(t, api.ReadProblem(res), api.TicketInvalid)
+	}
 }
 
 func TestPutSameBlobAtOnce(t *testing.T) {

@@ -30,12 +30,12 @@ type fetched struct {
 	err   error
 }
 
-// fetch starts with piece first.
-func (s *Share) fetch(ctx context.Context, r *revision, first int) *pieces {
+// fetch starts to fetch all pieces.
+func (s *Share) fetch(ctx context.Context, r *revision) *pieces {
 	p := &pieces{ctx: ctx, queue: make(chan chan fetched, inFlight)}
 	go func() {
 		defer close(p.queue)
-		for i := first; i < r.pieces; i++ {
+		for i := range r.pieces {
 			buf, free, err := s.buffers.Get(ctx)
 			result := make(chan fetched, 1)
 			if err != nil {
@@ -119,13 +119,16 @@ func (s *Share) piece(ctx context.Context, r *revision, i int, buf []byte) ([]by
 // random take salt and prefix.
 func (r *revision) checkHeader(stream []byte) error {
 	params, err := seal.ParseHeader(stream)
-	if err == nil && params != r.params {
+	if err == nil && params == r.params {
+		return nil
+	}
+	if err == nil { // the stream of another file, or another record of this one
+		_, err = seal.NewOpener(r.keys, params, r.content.Commitment)
+	}
+	if err == nil {
 		err = fmt.Errorf("%w (salt or prefix of revision %s)", ErrAnswer, r.content.Revision)
 	}
-	if err != nil {
-		return integrity(err)
-	}
-	return nil
+	return integrity(err)
 }
 
 // take fetches a range of a blob when it is its turn.
@@ -143,18 +146,17 @@ func (s *Share) take(ctx context.Context, at blobs.Locator, offset, length int64
 	return data, err
 }
 
-// pour opens a stream and writes its plaintext to w in order, without the pieces
-// before, whose names are given. Root and padding are known to be right only
-// when it returns nil.
-func (s *Share) pour(ctx context.Context, r *revision, before []id.Name, w io.Writer) error {
+// pour opens a stream and writes its plaintext to w in order. Root and padding
+// are known to be right only when it returns nil.
+func (s *Share) pour(ctx context.Context, r *revision, w io.Writer) error {
 	ctx, cancel := context.WithCancelCause(ctx)
-	src := s.fetch(ctx, r, len(before))
+	src := s.fetch(ctx, r)
 	defer func() {
 		cancel(context.Canceled)
 		src.drain()
 	}()
 	reader, err := seal.NewReader(ctx, r.keys, sealContent(r.content), src, seal.Options{
-		Workers: min(runtime.GOMAXPROCS(0), inFlight), Before: before, Params: r.params,
+		Workers: min(runtime.GOMAXPROCS(0), inFlight),
 	})
 	if err != nil {
 		return integrity(err)
@@ -177,34 +179,4 @@ func sealed(err error) error {
 		}
 	}
 	return err
-}
-
-// kept finds the pieces at the beginning of a source that are already what they
-// should be: sealed again they have the right names. The last is always fetched.
-func (r *revision) kept(ctx context.Context, src io.ReaderAt, size int64) ([]id.Name, error) {
-	if r.length <= blob.PackMax || size == 0 {
-		return nil, nil
-	}
-	buf, free, err := r.share.buffers.Get(ctx)
-	if err != nil {
-		return nil, err
-	}
-	defer free()
-	sealer := seal.NewSealer(r.keys, r.params) // what it seals is only compared, and never leaves
-	var names []id.Name
-	for i := 0; i < r.pieces-1 && seal.PieceStart(i+1) <= size; i++ {
-		e, err := r.extent(ctx, i, false)
-		if err != nil {
-			return nil, err
-		}
-		_, name, err := sealer.SealPiece(buf, src, r.content.Size, i)
-		if errors.Is(err, seal.ErrSource) || err == nil && name != e.Name {
-			break
-		}
-		if err != nil {
-			return nil, fmt.Errorf("look at what was received: %w", err)
-		}
-		names = append(names, name)
-	}
-	return names, nil
 }

@@ -1,7 +1,6 @@
 package transfer
 
 import (
-	"bytes"
 	"context"
 	"fmt"
 	"io"
@@ -9,92 +8,166 @@ import (
 	"holdfast/format/blob"
 	"holdfast/format/descriptor"
 	"holdfast/format/seal"
+
+	"golang.org/x/sync/errgroup"
 )
 
-// Range writes length bytes from offset of an entry's content, which must be a
-// file, to w. It fetches no more than the segments that hold them, with a proof
-// for each blob that these lie in. Every byte was verified under the file's keys
-// and stands where it should; that the rest of the file is whole stays unknown.
-func (s *Share) Range(ctx context.Context, entry int, offset, length int64, w io.Writer) error {
+// FileReader reads a file of a share at random. Every byte it returns was
+// verified; that the whole file is the one meant shows only when all of it is
+// read in order, as Stream and Receive do. Safe for concurrent use.
+type FileReader struct {
+	ctx    context.Context
+	r      *revision
+	opener *seal.Opener
+}
+
+// Reader opens an entry, which must be a file, for reading at random. Reads end
+// with ctx. The download must have been started.
+func (s *Share) Reader(ctx context.Context, entry int) (*FileReader, error) {
 	d := s.Entries[entry]
 	if d.Kind != descriptor.File {
-		return fmt.Errorf("%s: %w", descriptor.Display(d.Path), ErrNotOne)
+		return nil, fmt.Errorf("%s: %w", descriptor.Display(d.Path), ErrNotOne)
 	}
-	if offset < 0 || length < 0 || offset > d.Content.Size || length > d.Content.Size-offset {
-		return fmt.Errorf("%s: %w: no %d bytes at %d in a file of %d", descriptor.Display(d.Path), seal.ErrLength, length, offset, d.Content.Size)
+	revs, err := s.revisions(ctx, []descriptor.Content{*d.Content})
+	if err != nil {
+		return nil, err
+	}
+	r := revs[d.Content.Revision]
+	opener, err := seal.NewOpener(r.keys, r.params, d.Content.Commitment)
+	if err != nil {
+		return nil, integrity(err)
+	}
+	return &FileReader{ctx, r, opener}, nil
+}
+
+// Range writes length bytes from offset of an entry, which must be a file, to w.
+// What FileReader says of its bytes holds for these too.
+func (s *Share) Range(ctx context.Context, entry int, offset, length int64, w io.Writer) error {
+	f, err := s.Reader(ctx, entry)
+	if err != nil {
+		return err
+	}
+	name := descriptor.Display(s.Entries[entry].Path)
+	if offset < 0 || length < 0 || offset > f.Size() || length > f.Size()-offset {
+		return fmt.Errorf("%s: %w: no %d bytes at %d in a file of %d", name, seal.ErrLength, length, offset, f.Size())
 	}
 	if length == 0 {
 		return nil
 	}
-	revs, err := s.revisions(ctx, []descriptor.Content{*d.Content})
-	if err != nil {
-		return err
-	}
-	if err := s.span(ctx, revs[d.Content.Revision], offset, length, &written{w, s.report}); err != nil {
-		return fmt.Errorf("%s: %w", descriptor.Display(d.Path), err)
+	if err := f.copy(&written{w, s.report}, offset, length); err != nil {
+		return fmt.Errorf("%s: %w", name, err)
 	}
 	return nil
 }
 
-// span fetches and opens the segments that cover a range of the plaintext.
-func (s *Share) span(ctx context.Context, r *revision, offset, length int64, w io.Writer) error {
-	opener, err := seal.NewOpener(r.keys, r.params, r.content.Commitment)
-	if err != nil {
-		return integrity(err)
+// Size of the file in bytes.
+func (f *FileReader) Size() int64 { return f.r.content.Size }
+
+// ReadAt implements io.ReaderAt.
+func (f *FileReader) ReadAt(p []byte, off int64) (int, error) {
+	size := f.Size()
+	if off < 0 {
+		return 0, fmt.Errorf("read at %d: not within the file", off)
 	}
-	sp, err := seal.Cover(r.length, offset, length)
+	if off >= size {
+		return 0, io.EOF
+	}
+	want := min(int64(len(p)), size-off)
+	if want == 0 {
+		return 0, nil
+	}
+	out := filler{p: p[:want]}
+	if err := f.copy(&out, off, want); err != nil {
+		return out.n, err
+	}
+	if want < int64(len(p)) {
+		return out.n, io.EOF
+	}
+	return out.n, nil
+}
+
+// copy fetches no more than the segments that hold the range, with a proof for
+// each blob that these lie in.
+func (f *FileReader) copy(w io.Writer, off, length int64) error {
+	span, err := seal.Cover(f.r.length, off, length)
 	if err != nil {
 		return err
 	}
-	return sealed(opener.OpenSpan(w, &ciphertext{s: s, ctx: ctx, r: r, from: sp.From, to: sp.To}, sp, r.length))
+	src := &rangeReader{f: f, at: span.From, to: span.To}
+	return sealed(f.opener.OpenSpan(w, src, span, f.r.length))
 }
 
-// ciphertext reads bytes from to to of a stream, a part of a blob at a time.
-type ciphertext struct {
-	s        *Share
-	ctx      context.Context
-	r        *revision
-	from, to int64
-	have     bytes.Reader
+// filler writes to memory of the right size.
+type filler struct {
+	p []byte
+	n int
 }
 
-// Read implements io.Reader.
-func (c *ciphertext) Read(p []byte) (int, error) {
-	for c.have.Len() == 0 {
-		if c.from == c.to {
+func (f *filler) Write(b []byte) (int, error) {
+	n := copy(f.p[f.n:], b)
+	f.n += n
+	return n, nil
+}
+
+// rangeReader yields bytes of the stream, fetching some pieces at once.
+type rangeReader struct {
+	f      *FileReader
+	at, to int64
+	have   [][]byte
+}
+
+func (r *rangeReader) Read(p []byte) (int, error) {
+	for len(r.have) == 0 {
+		if r.at >= r.to {
 			return 0, io.EOF
 		}
-		part, err := c.next()
-		if err != nil {
+		if err := r.fetch(); err != nil {
 			return 0, err
 		}
-		c.have.Reset(part)
-		c.from += int64(len(part))
 	}
-	return c.have.Read(p)
+	n := copy(p, r.have[0])
+	if r.have[0] = r.have[0][n:]; len(r.have[0]) == 0 {
+		r.have = r.have[1:]
+	}
+	return n, nil
 }
 
-// next fetches what the blob at from holds of the range.
-func (c *ciphertext) next() ([]byte, error) {
-	i, start, end := 0, int64(0), c.r.length
-	if c.r.length > blob.PackMax {
-		i = int(c.from / blob.MaxSize)
-		from, n := blob.Piece(c.r.length, i)
-		start, end = from, from+n
+// fetch gets what is wanted of the next pieces.
+func (r *rangeReader) fetch() error {
+	g, ctx := errgroup.WithContext(r.f.ctx)
+	var have [inFlight][]byte
+	n := 0
+	for ; n < inFlight && r.at < r.to; n++ {
+		piece := 0
+		start, length := int64(0), r.f.r.length
+		if r.f.r.length > blob.PackMax {
+			piece = int(r.at / blob.MaxSize)
+			start, length = blob.Piece(r.f.r.length, piece)
+		}
+		from, to := r.at-start, min(r.to-start, length)
+		slot := n
+		g.Go(func() (err error) {
+			have[slot], err = r.f.part(ctx, piece, from, to-from)
+			return err
+		})
+		r.at = start + to
 	}
-	e, err := c.r.extent(c.ctx, i, false)
+	if err := g.Wait(); err != nil {
+		return err
+	}
+	r.have = have[:n]
+	return nil
+}
+
+// part fetches some bytes of a piece.
+func (f *FileReader) part(ctx context.Context, piece int, offset, length int64) ([]byte, error) {
+	e, err := f.r.extent(ctx, piece, false)
 	if err != nil {
 		return nil, err
 	}
-	n := min(c.to, end) - c.from
-	buf, free, err := c.s.buffers.Get(c.ctx) // only a whole blob is read into it
-	if err != nil {
-		return nil, err
+	var buf []byte
+	if e.offset+offset == 0 && length == e.Size { // read whole, without a proof
+		buf = make([]byte, length)
 	}
-	defer free()
-	data, err := c.s.take(c.ctx, c.r.at(i), e.offset+c.from-start, n, buf)
-	if err != nil {
-		return nil, err
-	}
-	return bytes.Clone(data), nil
+	return f.r.share.take(ctx, f.r.at(piece), e.offset+offset, length, buf)
 }

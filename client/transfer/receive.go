@@ -153,7 +153,7 @@ func (s *Share) Stream(ctx context.Context, entry int, w io.Writer) error {
 	if err != nil {
 		return err
 	}
-	err = s.pour(ctx, revs[d.Content.Revision], nil, &written{w, s.report})
+	err = s.pour(ctx, revs[d.Content.Revision], &written{w, s.report})
 	if err != nil {
 		return fmt.Errorf("%s: %w", descriptor.Display(d.Path), err)
 	}

@@ -11,7 +11,6 @@ import (
 	"holdfast/client/source"
 	"holdfast/client/target"
 	"holdfast/format/descriptor"
-	"holdfast/format/seal"
 
 	"golang.org/x/sync/errgroup"
 )
@@ -219,56 +218,6 @@ func (v *save) finish() error {
 		}
 	}
 	return nil
-}
-
-// large fetches a file that has blobs of its own, going on where a part of it is.
-func (v *save) large(ctx context.Context, i int, r *revision) error {
-	part, err := v.folder.Part(v.paths[i], r.content.Revision)
-	if err != nil {
-		return err
-	}
-	err = v.continued(ctx, r, part)
-	switch {
-	case errors.Is(err, ErrIntegrity):
-		return v.about(i, errors.Join(err, part.Discard()))
-	case err != nil:
-		return v.about(i, errors.Join(err, part.Keep()))
-	}
-	return v.whole(i, part)
-}
-
-func (v *save) continued(ctx context.Context, r *revision, part *target.Part) error {
-	size, err := part.Size()
-	if err != nil {
-		return err
-	}
-	before, err := r.kept(ctx, part, size)
-	if err != nil {
-		return err
-	}
-	at := min(seal.PieceStart(len(before)), r.content.Size)
-	if err := part.Truncate(at); err != nil {
-		return err
-	}
-	v.mu.Lock()
-	v.kept += at
-	v.mu.Unlock()
-	v.s.report.progress(Written, at)
-	return v.s.pour(ctx, r, before, &appending{part, at, v.s.report})
-}
-
-// appending writes to a part in order.
-type appending struct {
-	part   *target.Part
-	at     int64
-	report Report
-}
-
-func (a *appending) Write(p []byte) (int, error) {
-	n, err := a.part.WriteAt(p, a.at)
-	a.at += int64(n)
-	a.report.progress(Written, int64(n))
-	return n, err
 }
 
 // whole gives a file that passed every check its name.

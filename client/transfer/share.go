@@ -119,7 +119,7 @@ func (s *Share) list(ctx context.Context, record link.Record, page *api.Revision
 	rev.auth = true
 	var text bytes.Buffer
 	text.Grow(int(content.Size))
-	if err := s.pour(ctx, rev, nil, &text); err != nil {
+	if err := s.pour(ctx, rev, &text); err != nil {
 		return fmt.Errorf("the list of files: %w", err)
 	}
 	b, err := descriptor.DecodeBundle(text.Bytes())

@@ -252,7 +252,7 @@ func (h *Handler) refuse(w http.ResponseWriter, r *http.Request, err error) {
 	if r.Header.Get("Expect") == "" { // else the client has not sent any
 		conn := http.NewResponseController(w)
 		_ = conn.SetReadDeadline(time.Now().Add(drainTime))
-		_, drainErr := io.CopyN(io.Discard, r.Body, blob.MaxSize)
+		_, drainErr := io.CopyN(io.Discard, r.Body, blob.MaxSize+1)
 		_ = conn.SetReadDeadline(time.Time{})
 		if !errors.Is(drainErr, io.EOF) {
 			w.Header().Set("Connection", "close")

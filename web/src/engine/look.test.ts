@@ -14,6 +14,11 @@ async function look(world: World, password: string | null = null): ReturnType<ty
 }
 afterEach(() => vi.unstubAllGlobals());
 
+function flipped(bytes: Buffer, at: number): Buffer {
+  bytes[at] = (bytes[at] ?? 0) ^ 1;
+  return bytes;
+}
+
 const files = [
   ['b/two.txt', pattern(20)],
   ['b/../one.txt', pattern(10)],
@@ -47,10 +52,10 @@ describe('looking at a link', () => {
   });
 
   it.each<[string, (record: Buffer) => Buffer]>([
-    ['flipped', (r) => ((r[r.length - 1] = (r[r.length - 1] ?? 0) ^ 1), r)],
-    ['with another commitment', (r) => ((r[40] = (r[40] ?? 0) ^ 1), r)],
-    ['with another salt', (r) => ((r[5] = (r[5] ?? 0) ^ 1), r)],
-    ['of another version', (r) => ((r[0] = 2), r)],
+    ['flipped', (r) => flipped(r, r.length - 1)],
+    ['with another commitment', (r) => flipped(r, 40)],
+    ['with another salt', (r) => flipped(r, 5)],
+    ['of another version', (r) => r.fill(2, 0, 1)],
     ['cut short', (r) => r.subarray(0, 60)],
     ['empty', () => Buffer.alloc(0)],
   ])('T08: a record %s opens nothing and asks no node', async (_, change) => {

@@ -282,5 +282,5 @@ function titleOf(items: readonly SendItem[]): string {
   const roots = new Set(items.map((i) => i.path.split('/')[0] ?? ''));
   const [only] = roots;
   if (items.length === 1) return baseName(items[0]?.path ?? '');
-  return roots.size === 1 && only !== undefined ? only : `${items.length} items`;
+  return roots.size === 1 && only !== undefined ? only : `${items.length} files`;
 }

@@ -30,8 +30,9 @@ export async function listSends(now: number): Promise<Sent[]> {
   return all.filter((s) => s.expires > now).sort((a, b) => b.expires - a.expires);
 }
 
-export async function rememberSend(sent: Sent): Promise<void> {
-  await (await open()).put('sends', sent);
+/** Keeps these fields and no others: what is given may hold the link with its key. */
+export async function rememberSend({ handle, manageSecret, title, files, bytes, expires }: Sent): Promise<void> {
+  await (await open()).put('sends', { handle, manageSecret, title, files, bytes, expires });
 }
 
 export async function forgetSend(handle: string): Promise<void> {
