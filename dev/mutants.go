@@ -35,6 +35,8 @@ var chosenMutants []string
 
 const mutantTimeout = 5 * time.Minute
 
+const browserConfig = "vitest.browser.config.ts"
+
 func readMutants() ([]mutant, error) {
 	paths, err := filepath.Glob("mutants/*.txt")
 	if err != nil {
@@ -128,9 +130,9 @@ func (m mutant) killed(ctx context.Context) error {
 	case "go":
 		return m.killedByGo(ctx, text, strings.Fields(args))
 	case "web":
-		return m.killedByWeb(ctx, text, "vitest.config.ts", strings.Fields(args))
+		return m.killedByWeb(ctx, text, "vite.config.ts", strings.Fields(args))
 	case "browser":
-		return m.killedByWeb(ctx, text, "vitest.browser.config.ts", strings.Fields(args))
+		return m.killedByWeb(ctx, text, browserConfig, strings.Fields(args))
 	}
 	return fmt.Errorf("unknown kind of test %q", kind)
 }
@@ -165,7 +167,8 @@ func (m mutant) killedByGo(ctx context.Context, text string, args []string) erro
 }
 
 // killedByWeb copies web/ without its dependencies and builds, mutates one file
-// there, and runs the test in the copy.
+// there, and runs the test in the copy. For tests in browsers it builds the copy,
+// which the program under test then serves instead of the app within it.
 func (m mutant) killedByWeb(ctx context.Context, text, config string, args []string) error {
 	dir, err := filepath.Abs(filepath.Join(cacheDir, "mutants", m.name))
 	if err != nil {
@@ -181,13 +184,21 @@ func (m mutant) killedByWeb(ctx context.Context, text, config string, args []str
 	if err := os.WriteFile(filepath.Join(dir, m.file), []byte(text), 0o644); err != nil {
 		return err
 	}
+	web := filepath.Join(dir, "web")
+	if config == browserConfig {
+		build := exec.CommandContext(ctx, "npm", "run", "build")
+		build.Dir = web
+		if out, err := build.CombinedOutput(); err != nil {
+			return fmt.Errorf("build: %w: %s", err, out)
+		}
+	}
 	cmd := exec.CommandContext(ctx, "npx", append([]string{"--no-install", "vitest", "run", "--config", config}, args...)...)
-	cmd.Dir = filepath.Join(dir, "web")
+	cmd.Dir = web
 	program, err := filepath.Abs(program)
 	if err != nil {
 		return err
 	}
-	cmd.Env = append(os.Environ(), "HOLDFAST_PROGRAM="+program)
+	cmd.Env = append(os.Environ(), "HOLDFAST_PROGRAM="+program, "HOLDFAST_WEB="+filepath.Join(web, "dist"))
 	out, err := cmd.CombinedOutput()
 	return errors.Join(verdict(string(out), err, "FAIL"), os.RemoveAll(dir))
 }

@@ -20,7 +20,6 @@ import (
 	"holdfast/client/blobs"
 	"holdfast/client/transfer"
 	"holdfast/format/blob"
-	"holdfast/format/descriptor"
 	"holdfast/format/id"
 	"holdfast/format/link"
 )
@@ -318,15 +317,4 @@ func (s *specimen) whole(t testing.TB) got {
 		t.Fatalf("what came is not what was sent: %d bytes, %v", len(have), err)
 	}
 	return g
-}
-
-// content is what the link's record says of the one file.
-func (s *specimen) content(t testing.TB) descriptor.Content {
-	t.Helper()
-	c, _ := newClient(t)
-	share, err := c.Open(limited(t), s.link, transfer.OpenOptions{Password: s.password})
-	if err != nil {
-		t.Fatal(err)
-	}
-	return *share.Entries[0].Content
 }

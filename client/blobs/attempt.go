@@ -109,7 +109,7 @@ func (r *race) read(ctx context.Context, a *attempt) ([]byte, error) {
 	if !r.whole() {
 		into = make([]byte, size)
 	}
-	if _, err := io.ReadFull(&watched{res.Body, a.watch.progress}, into[:size]); err != nil {
+	if _, err := io.ReadFull(&watched{Reader: res.Body, watch: a.watch, progress: a.watch.progress}, into[:size]); err != nil {
 		return nil, failure(ctx, err)
 	}
 	return r.verify(into[:size])

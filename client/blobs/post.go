@@ -40,6 +40,7 @@ func (u *Uploader) try(ctx context.Context, at target, name id.Name, data []byte
 // that it brought a receipt for the blob, though perhaps not enough of them.
 func (u *Uploader) exchange(ctx context.Context, at target, name id.Name, request func(context.Context, *watch) (*http.Request, error)) error {
 	w := newWatch()
+	defer w.end() // the buffer of a body is free when this returns
 	ctx, cancel := guard(ctx, u.Stall/20, func() error { return u.check(at, w) })
 	defer cancel()
 	req, err := request(ctx, w)
@@ -84,7 +85,7 @@ func (u *Uploader) crawling(at target) bool {
 
 func (u *Uploader) blobRequest(ctx context.Context, at target, name id.Name, data []byte, w *watch) (*http.Request, error) {
 	body := func() (io.ReadCloser, error) {
-		return &watched{bytes.NewReader(data), func(n int) {
+		return &watched{Reader: bytes.NewReader(data), watch: w, progress: func(n int) {
 			w.progress(n)
 			u.Sent(n)
 		}}, nil

@@ -147,6 +147,16 @@ func (r *Receipts) Enough(name id.Name) bool {
 	return h != nil && h.enough
 }
 
+// Bytes is the size of all expected blobs together.
+func (r *Receipts) Bytes() (sum int64) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for _, h := range r.blobs {
+		sum += h.size
+	}
+	return sum
+}
+
 // Holders are the nodes that gave receipts for the blob.
 func (r *Receipts) Holders(name id.Name) []fleet.Node {
 	r.mu.Lock()

@@ -11,6 +11,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -70,9 +71,10 @@ type Uploader struct {
 	health *health
 	good   atomic.Int64 // Unix nanoseconds of the last receipt
 
-	mu    sync.Mutex // guards grant
-	grant Grant
-	renew sync.Mutex // held while renewing
+	mu      sync.Mutex // guards grant and spentBy
+	grant   Grant
+	spentBy map[id.Node]bool // nodes that said, unprovoked, that the budget is spent
+	renew   sync.Mutex       // held while renewing
 }
 
 // Start makes the uploader ready to use grant.
@@ -160,7 +162,7 @@ func (u *Uploader) judge(ctx context.Context, at target, name id.Name, err error
 		return cause
 	}
 	switch {
-	case errors.Is(err, api.TicketSpent):
+	case errors.Is(err, api.TicketSpent) && u.spent(at.node.ID):
 		return fmt.Errorf("%w: %w", ErrBudget, err)
 	case errors.Is(err, api.TicketExpired) && failures == 0:
 		return u.fresh(ctx, true)
@@ -168,15 +170,34 @@ func (u *Uploader) judge(ctx context.Context, at target, name id.Name, err error
 		u.health.failed(at.node.ID, time.Now(), fullRest)
 	case errors.Is(err, ErrSlow):
 		u.health.tooSlow(at.node.ID, time.Now())
-	case errors.Is(err, api.ForwardFailed):
+	case errors.Is(err, api.ForwardFailed) && u.holds(name, at.node.ID):
 		return nil // it did its own part; another node is asked for the rest
-	case errors.Is(err, api.BlobUnknown):
-		return nil // it was only asked; now it gets the bytes
 	default:
 		u.health.failed(at.node.ID, time.Now(), 0)
 	}
 	u.Fault(Fault{at.node, name, err})
 	return nil
+}
+
+// spent tells whether to believe a node that the budget is spent: when what was
+// put so far exceeds it, or when a second node says so, too. One that lies must
+// not make the budget grow without end.
+func (u *Uploader) spent(n id.Node) bool {
+	if u.Receipts.Bytes() > u.Grant().Budget {
+		return true
+	}
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	if u.spentBy == nil {
+		u.spentBy = map[id.Node]bool{}
+	}
+	u.spentBy[n] = true
+	return len(u.spentBy) > 1
+}
+
+// holds tells whether the node gave a receipt for the blob.
+func (u *Uploader) holds(name id.Name, n id.Node) bool {
+	return slices.ContainsFunc(u.Receipts.Holders(name), func(h fleet.Node) bool { return h.ID == n })
 }
 
 // fresh renews the grant when its time is nearly over, or when it must.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"io"
+	"sync"
 	"sync/atomic"
 	"time"
 )
@@ -19,6 +20,16 @@ type watch struct {
 	begun time.Time
 	moved atomic.Int64 // nanoseconds from begun to the last progress
 	bytes atomic.Int64
+
+	mu   sync.Mutex // held while bytes of a body are copied
+	over bool       // guarded by mu
+}
+
+// end waits for a read of a body under way; none follows.
+func (w *watch) end() {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.over = true
 }
 
 func newWatch() *watch { return &watch{begun: time.Now()} }
@@ -57,13 +68,21 @@ func guard(ctx context.Context, step time.Duration, check func() error) (context
 	return ctx, func() { cancel(context.Canceled) }
 }
 
-// watched counts the bytes that are read through it.
+// watched counts the bytes that are read through it, and gives none once the
+// exchange is over: net/http may still read a body when the answer is there
+// already, and the buffer behind it is used again.
 type watched struct {
 	io.Reader
+	watch    *watch
 	progress func(n int)
 }
 
 func (r *watched) Read(p []byte) (int, error) {
+	r.watch.mu.Lock()
+	defer r.watch.mu.Unlock()
+	if r.watch.over {
+		return 0, errOver
+	}
 	n, err := r.Reader.Read(p)
 	if n > 0 {
 		r.progress(n)
@@ -73,3 +92,5 @@ func (r *watched) Read(p []byte) (int, error) {
 
 // Close has nothing to close.
 func (*watched) Close() error { return nil }
+
+var errOver = errors.New("the exchange is over")

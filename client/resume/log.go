@@ -42,7 +42,9 @@ func Open(path string) (*Log, *State, error) {
 	l.flushed = sync.NewCond(&l.mu)
 	state, whole, err := read(file)
 	if err == nil {
-		err = errors.Join(file.Truncate(whole), seek(file, whole)) // a crash may have torn the last line
+		// A crash may have torn the last line. What was read may stand in the page
+		// cache only, and blobs are sent on the strength of it: it is made durable.
+		err = errors.Join(file.Truncate(whole), seek(file, whole), file.Sync())
 	}
 	if err != nil {
 		return nil, nil, errors.Join(fmt.Errorf("read the state of the transfer: %w", err), file.Close())

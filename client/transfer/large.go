@@ -121,7 +121,8 @@ func (a *assembly) there(ctx context.Context, i int, buf []byte) (bool, error) {
 	return name == e.Name, nil
 }
 
-// fetch fetches a piece, opens it and writes what is the file's of it.
+// fetch fetches a piece, opens it and writes what is the file's of it. Once it is
+// here it is written even if the receive is being stopped: so it need not come again.
 func (a *assembly) fetch(ctx context.Context, i int, buf []byte) error {
 	data, err := a.v.s.piece(ctx, a.r, i, buf)
 	if err != nil {
@@ -130,9 +131,6 @@ func (a *assembly) fetch(ctx context.Context, i int, buf []byte) error {
 	at := seal.PieceStart(i)
 	last := i == a.r.pieces-1
 	for from := 0; from < len(data); from += seal.SegmentSize {
-		if err := context.Cause(ctx); err != nil {
-			return err
-		}
 		to := min(from+seal.SegmentSize, len(data))
 		sealed := data[from:to]
 		if i == 0 && from == 0 {

@@ -33,6 +33,16 @@ func (d *Disk) fault(doing string, err error) error {
 	return fmt.Errorf("%s: %w: %w", doing, ErrIO, err)
 }
 
+// sound refuses to trust a disk on which a sync has failed.
+func (d *Disk) sound() error {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if d.broken {
+		return fmt.Errorf("commit blob: %w", ErrIO)
+	}
+	return nil
+}
+
 // reserve sets size bytes aside for a writer, or tells why not.
 func (d *Disk) reserve(size int64) error {
 	free, _, err := freeSpace(d.root)

@@ -202,6 +202,10 @@ func (w *diskWriter) publish() error {
 	}
 	if err != nil {
 		err = d.fault("sync directory", err)
+	} else {
+		// A failed sync of this directory by somebody else consumed the kernel's
+		// error, which may have been about this name, too.
+		err = d.sound()
 	}
 
 	u.mu.Lock()

@@ -194,8 +194,9 @@ export async function launchChromium({ dark = false, args = [] }: LaunchOptions 
     async settledDownloads(name, graceMs) {
       const mine = (): [string, { name: string; state: string }][] => [...known].filter(([, d]) => d.name === name);
       await settle(() => mine().map(([, d]) => d.state), graceMs);
-      const states = mine().map(([guid, d]) => (known.delete(guid), d.state));
-      return states;
+      const ended = mine();
+      for (const [guid] of ended) known.delete(guid);
+      return ended.map(([, d]) => d.state);
     },
     async waitDownload(name, timeoutMs = 60_000) {
       for (const end = Date.now() + timeoutMs; Date.now() < end; await pause(100)) {

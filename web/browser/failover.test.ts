@@ -21,7 +21,7 @@ beforeAll(async () => {
 afterAll(() => fleet?.stop());
 
 /** Calls once, with the node over which they went, when so many bytes of blobs have passed. */
-function after(bytes: number, strike: (country: Country) => void): () => Country | undefined {
+function once(bytes: number, strike: (country: Country) => void): () => Country | undefined {
   let passed = 0;
   let struck: Country | undefined;
   for (const country of COUNTRIES) {
@@ -44,13 +44,13 @@ describe.each(BROWSERS)('%s', (_, launch) => {
   afterAll(() => browser?.close());
   beforeEach(async () => {
     page = await browser.newPage();
-    // Notes stand on the page for moments only: an observer keeps them.
   });
   afterEach(async () => {
     await page.close();
     fleet.honest();
   });
 
+  /** Notes stand on the page for moments only: an observer keeps them. */
   const watchNotes = (): Promise<unknown> =>
     page.eval(`(() => { window.notes = new Set(); new MutationObserver(() => {
       for (const n of document.querySelectorAll('.notice')) window.notes.add(n.innerText); }).observe(document.body, { subtree: true, childList: true, characterData: true }); })()`);
@@ -59,7 +59,7 @@ describe.each(BROWSERS)('%s', (_, launch) => {
   it('a node is killed in the middle of a send, and in the middle of the download', async () => {
     await choose(page, fleet.url, [path]);
     await watchNotes();
-    const killed = after(SIZE / 4, (country) => void fleet.kill(country));
+    const killed = once(SIZE / 4, (country) => void fleet.kill(country));
     await press(page, 'Encrypt and get a link');
     const link = await sent(page);
     const first = killed();
@@ -68,7 +68,7 @@ describe.each(BROWSERS)('%s', (_, launch) => {
     await fleet.startNode(first as Country);
     await open(page, link);
     await watchNotes();
-    const second = after(SIZE / 3, (country) => void fleet.kill(country));
+    const second = once(SIZE / 3, (country) => void fleet.kill(country));
     expect(await sha256(await received(browser, page, 'long.bin'))).toBe(hash);
     expect(second()).toBeDefined();
     expect(await notes()).toContain('another one goes on');
@@ -78,7 +78,7 @@ describe.each(BROWSERS)('%s', (_, launch) => {
   it('a node hangs in the middle of a download', async () => {
     const link = await fleet.send([path]);
     await open(page, link);
-    const stopped = after(SIZE / 3, (country) => fleet.signal(country, 'SIGSTOP'));
+    const stopped = once(SIZE / 3, (country) => fleet.signal(country, 'SIGSTOP'));
     expect(await sha256(await received(browser, page, 'long.bin'))).toBe(hash);
     const country = stopped();
     expect(country).toBeDefined();
@@ -88,7 +88,7 @@ describe.each(BROWSERS)('%s', (_, launch) => {
 
   it('a node hangs in the middle of a send', async () => {
     await choose(page, fleet.url, [path]);
-    const stopped = after(SIZE / 4, (country) => fleet.signal(country, 'SIGSTOP'));
+    const stopped = once(SIZE / 4, (country) => fleet.signal(country, 'SIGSTOP'));
     await press(page, 'Encrypt and get a link');
     const link = await sent(page);
     fleet.signal(stopped() as Country, 'SIGCONT');

@@ -182,7 +182,9 @@ export async function launchFirefox({ dark = false, args = [] }: LaunchOptions =
     async settledDownloads(name, graceMs) {
       const mine = (): Known[] => known.filter((d) => d.name === name);
       await settle(() => mine().map((d) => d.state), graceMs);
-      return mine().map((d) => (known.splice(known.indexOf(d), 1), d.state));
+      const over = mine();
+      for (const d of over) known.splice(known.indexOf(d), 1);
+      return over.map((d) => d.state);
     },
     async waitDownload(name, timeoutMs = 60_000) {
       for (const end = Date.now() + timeoutMs; Date.now() < end; await pause(100)) {

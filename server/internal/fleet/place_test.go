@@ -70,7 +70,7 @@ func FuzzPlaceOf(f *testing.F) {
 	safe := regexp.MustCompile(`^https?://([a-z0-9.-]+|\[[0-9a-f:.]+\])(:[1-9][0-9]{0,4})?$`)
 	f.Fuzz(func(t *testing.T, raw string) {
 		if ticket.CheckURL(raw) != nil {
-			t.Skip()
+			return
 		}
 		p, err := placeOf(raw)
 		if err != nil {

@@ -1,6 +1,8 @@
 import { afterEach, beforeAll, beforeEach, describe, expect, it, vi } from 'vitest';
+import { loadBlake3 } from '../format/blob.ts';
 import { type Bytes, concat } from '../format/bytes.ts';
 import { FormatError } from '../format/errors.ts';
+import { toText } from '../format/id.ts';
 import { pattern } from '../format/vectors/case.kit.ts';
 import { asEngineError, Download } from './download.ts';
 import { toEngineError } from './errors.ts';
@@ -120,6 +122,17 @@ describe('a download', () => {
   it('T12: the commitment is checked before a segment is opened', async () => {
     serverSays((p) => ((p.revisions[0] as { releaseKey: string }).releaseKey = 'A'.repeat(43)));
     await expect(download()).rejects.toMatchObject({ code: 'integrity', detail: 'commitment' });
+  });
+
+  it('T08: a header that server and nodes change together is told by the root', async () => {
+    const [blob] = world.page.blobs;
+    const bytes = flip((world.blobs.get(blob?.name ?? '') ?? new Uint8Array()).slice(), 2);
+    const name = toText((await loadBlake3()).hash(bytes));
+    (world.blobs as Map<string, Bytes>).set(name, bytes);
+    serverSays((p) => {
+      (p.blobs[0] as { name: string }).name = name;
+    });
+    await expect(download()).rejects.toMatchObject({ code: 'integrity', detail: 'root' });
   });
 
   it('T09: pieces exchanged by the server are damage', async () => {

@@ -52,8 +52,10 @@ export class Reader {
           this.#onFailover();
         }
       }
-      if (faults.some((f) => f instanceof TicketExpired)) throw new TicketExpired();
+      // One node that refuses tickets must not keep the others from the patient round.
+      if (faults.every((f) => f instanceof TicketExpired)) throw new TicketExpired();
     }
+    if (faults.some((f) => f instanceof TicketExpired)) throw new TicketExpired();
     throw new EngineError(faults.some((f) => f instanceof FormatError) ? 'integrity' : 'nodes-away', blob.name);
   }
 

@@ -42,13 +42,19 @@ export async function* openFile(
   );
   const root = new RootHasher(blake3, pieceCount(length));
   let index = 0;
+  // The last part is held back until the root is known: whoever counts bytes never sees a whole file that was refused.
+  let held: Bytes | undefined;
   for await (const piece of pieces) {
     root.set(index, blake3.hash(piece));
-    yield* openPiece(opener, piece, index, length, file.size);
+    for await (const plain of openPiece(opener, piece, index, length, file.size)) {
+      if (held) yield held;
+      held = plain;
+    }
     free(piece);
     index++;
   }
   checkRoot(root.root(), file.root);
+  if (held) yield held;
 }
 
 async function* openPiece(

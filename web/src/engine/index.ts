@@ -125,6 +125,9 @@ function download(view: LinkView, what: number | 'all', onProgress: (p: Download
   };
 }
 
+/** How long a service worker may take to its first word about a download: all nodes may have to be waited for. */
+const FIRST_WORD_MS = 90_000;
+
 function runDownload(
   worker: ServiceWorker,
   job: DownloadJob,
@@ -138,8 +141,12 @@ function runDownload(
   ticks.add(ping);
   onStop(() => post({ kind: 'cancel', id }));
   let frame: HTMLIFrameElement | undefined;
+  let started: ReturnType<typeof setTimeout> | undefined;
   return new Promise<void>((resolve, reject) => {
+    // A service worker that was ended in between has forgotten the download, and says nothing.
+    started = setTimeout(() => reject(new EngineError('unsupported', 'service worker')), FIRST_WORD_MS);
     port1.onmessage = ({ data }: MessageEvent<FromService>) => {
+      if (data.kind !== 'ready') clearTimeout(started);
       if (data.kind === 'ready') frame = openFrame(`/sw/download/${id}`);
       else if (data.kind === 'progress') onProgress(data.progress);
       else if (data.kind === 'done') resolve();
@@ -147,6 +154,7 @@ function runDownload(
     };
     post({ kind: 'register', id, job }, [port2]);
   }).finally(() => {
+    clearTimeout(started);
     ticks.delete(ping);
     port1.close();
     // Removing the frame at once would cancel what the browser is still writing.

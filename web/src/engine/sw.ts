@@ -41,7 +41,17 @@ self.addEventListener('message', (event: ExtendableMessageEvent) => {
     if (!port) return;
     const { job } = message;
     const size = job.zip ? zipLength(job) : (job.files[0]?.size ?? 0);
-    downloads.set(message.id, { job, port, size, missed: 0, used: false, fail: () => downloads.delete(message.id) });
+    downloads.set(message.id, {
+      job,
+      port,
+      size,
+      missed: 0,
+      used: false,
+      fail: (error) => {
+        downloads.delete(message.id);
+        tell(port, { kind: 'error', error: toPlain(error) });
+      },
+    });
     tell(port, { kind: 'ready' });
   }
 });
@@ -73,7 +83,14 @@ self.addEventListener('fetch', (event) => {
 async function respond(registered: Registered, over: () => void): Promise<Response> {
   const { job, port, size } = registered;
   let note = false;
-  const download = await Download.create(job, () => (note = true));
+  let download: Download;
+  try {
+    download = await Download.create(job, () => (note = true));
+  } catch (error) {
+    tell(port, { kind: 'error', error: toPlain(error) });
+    over();
+    throw error;
+  }
   const [only] = job.files;
   const chunks = job.zip || !only ? zipChunks(job, (file) => download.open(file)) : download.open(only);
   const report = reporter(port, size, () => note);

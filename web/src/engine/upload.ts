@@ -78,12 +78,15 @@ export class Upload {
 
   async #renew(): Promise<void> {
     if (this.#grant.expires - Date.now() / 1000 > RENEW_S) return;
-    this.#grant = await call('getUpload', null, {
-      path: { upload: this.id },
-      secret: this.#secret,
-      signal: this.#signal,
-    });
-    this.#readTicket();
+    try {
+      this.#grant = await call('getUpload', null, this.access);
+      this.#readTicket();
+    } catch (error) {
+      // A server that is away for a moment is asked again with the next blob; until its end the ticket serves.
+      const later =
+        error instanceof EngineError && error.code === 'unreachable' && this.#grant.expires > Date.now() / 1000;
+      if (!later) throw error;
+    }
   }
 
   /** Stores a blob at two independent nodes; its bytes are held until then, so that no retry can differ. */
