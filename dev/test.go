@@ -143,7 +143,7 @@ func webTests(ctx context.Context, t *tally) error {
 			return err
 		}
 	}
-	return vitest(ctx, t, "web", "vitest.config.ts")
+	return vitest(ctx, t, "web", "vite.config.ts")
 }
 
 func pythonTests(ctx context.Context, t *tally) error {

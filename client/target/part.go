@@ -32,7 +32,7 @@ type Final struct {
 func (f *Folder) Part(local string, revision id.Revision) (*Part, error) {
 	name := path.Join(parent(local), partPrefix+revision.String())
 	for {
-		file, err := f.root.OpenFile(native(name), os.O_RDWR|os.O_CREATE|noFollow, 0o666)
+		file, err := f.root.OpenFile(native(name), os.O_RDWR|os.O_CREATE|noWait, 0o666)
 		if err != nil {
 			return nil, &Error{local, full(bare(err))}
 		}
@@ -57,14 +57,17 @@ func (p *Part) stands() (bool, error) {
 	if err != nil {
 		return false, err
 	}
-	if !mine.Mode().IsRegular() {
-		return false, &Error{p.name, ErrFolder}
-	}
 	there, err := p.folder.root.Lstat(native(p.name))
 	if errors.Is(err, fs.ErrNotExist) {
 		return false, nil
 	}
-	return err == nil && os.SameFile(mine, there), err
+	if err != nil {
+		return false, err
+	}
+	if !there.Mode().IsRegular() { // a link within the folder was followed
+		return false, ErrTrap
+	}
+	return os.SameFile(mine, there), nil
 }
 
 // Size is how many bytes there are.

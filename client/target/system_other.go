@@ -4,7 +4,7 @@ package target
 
 import "os"
 
-const noFollow = 0
+const noWait = 0
 
 // exclusive relies on the lock of the transfer's state.
 func exclusive(*os.File) error { return nil }

@@ -9,8 +9,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// noFollow keeps a link that stands where a part should be from being written through.
-const noFollow = unix.O_NOFOLLOW | unix.O_NONBLOCK
+// noWait keeps a pipe that stands where a part should be from being waited for.
+const noWait = unix.O_NONBLOCK
 
 func exclusive(f *os.File) error {
 	err := unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB)

@@ -24,6 +24,8 @@ var (
 	ErrFolder = errors.New("is a folder here and a file there; move it away or choose another place with -o")
 	// ErrBusy: another process receives the same file to the same place.
 	ErrBusy = errors.New("another process receives this to the same place; wait for it, or stop it")
+	// ErrTrap: something planted stands where a part should be.
+	ErrTrap = errors.New("a link stands where its hidden part should be; remove the link, and ask who made it")
 	// ErrFull: there is no room on the disk.
 	ErrFull = errors.New("the disk is full here. What has come so far is kept: make room and repeat the command, and only the rest is fetched")
 )

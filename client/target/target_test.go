@@ -234,3 +234,16 @@ func TestTimesAndRoom(t *testing.T) {
 		t.Error("no error for what is not there")
 	}
 }
+
+func TestFullDiskIsToldApart(t *testing.T) {
+	file, err := os.OpenFile("/dev/full", os.O_RDWR, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	p := &Part{local: "file", file: file}
+	defer p.Keep()
+	var named *Error
+	if _, err := p.WriteAt([]byte("x"), 0); !errors.Is(err, ErrFull) || !errors.As(err, &named) || named.Path != "file" {
+		t.Errorf("have %v", err)
+	}
+}

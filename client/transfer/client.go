@@ -124,7 +124,7 @@ func retry[T any](ctx context.Context, c *Client, patience time.Duration, f func
 		}
 		wait, again := waits(err, pause)
 		if !again || time.Since(begun)+wait > patience {
-			return v, err
+			return v, c.named(err)
 		}
 		if c.Waiting != nil {
 			c.Waiting(err)
@@ -137,6 +137,14 @@ func retry[T any](ctx context.Context, c *Client, patience time.Duration, f func
 		case <-t.C:
 		}
 	}
+}
+
+// named says which server did not answer.
+func (c *Client) named(err error) error {
+	if errors.Is(err, api.ErrUnreachable) {
+		return fmt.Errorf("server %s: %w", c.server, err)
+	}
+	return err
 }
 
 // waits tells whether, and after which time, asking again makes sense.

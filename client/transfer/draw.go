@@ -1,6 +1,10 @@
 package transfer
 
 import (
+	"crypto/sha256"
+	"encoding/binary"
+	"fmt"
+
 	"holdfast/client/resume"
 	"holdfast/client/source"
 )
@@ -34,13 +38,36 @@ func (s *send) prepare(state *resume.State) ([]resume.File, error) {
 		order = append(order, f)
 	}
 	delete(byLocal, "") // the listing's
-	if !same || len(byLocal) > 0 {
+	if !same || len(byLocal) > 0 || s.listingChanged(state) {
 		redraw[listingNumber] = true
 		for _, gone := range byLocal {
 			redraw[gone.Number] = true
 		}
 	}
 	return s.build(state, order, redraw, drawn)
+}
+
+// listingStamp tells one listing from another where the stamps of the files do
+// not: by title, paths, and the times of folders. A listing that stands on nodes
+// already must not be taken for the one of another tree.
+func (s *send) listingStamp() source.Stamp {
+	h := sha256.New()
+	fmt.Fprintf(h, "%q\n", s.o.Name)
+	for i := range s.tree.Entries {
+		e := &s.tree.Entries[i]
+		when := int64(0)
+		if e.Folder {
+			when = e.ModTime
+		}
+		fmt.Fprintf(h, "%q %t %d\n", e.Path, e.Folder, when)
+	}
+	sum := h.Sum(nil)
+	return source.Stamp{Size: int64(len(s.tree.Entries)), Inode: binary.BigEndian.Uint64(sum), Device: binary.BigEndian.Uint64(sum[8:])}
+}
+
+func (s *send) listingChanged(state *resume.State) bool {
+	listing, known := state.Files[listingNumber]
+	return known && listing.Stamp != s.listingStamp()
 }
 
 // entries are the files of the tree.
@@ -116,7 +143,7 @@ func (s *send) make(state *resume.State, order []resume.File, redrawn bool, draw
 	}
 	listing, known := state.Files[listingNumber]
 	if redrawn || !known {
-		listing = resume.Draw(listingNumber, "", source.Stamp{})
+		listing = resume.Draw(listingNumber, "", s.listingStamp())
 		drawn[listingNumber] = listing
 	}
 	s.listing, err = newFile(listing, nil, int64(len(text)))

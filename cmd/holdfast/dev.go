@@ -12,9 +12,14 @@ import (
 	"os/exec"
 	"os/signal"
 	"path/filepath"
+	"runtime"
+	"slices"
 	"strings"
 	"syscall"
 	"time"
+	"unicode"
+
+	"holdfast/format/ticket"
 )
 
 // devCmd runs a whole service on this machine, for trying things and for tests.
@@ -36,6 +41,19 @@ const (
 	devCapacity     = "100GB"
 )
 
+// Validate finds out early what would fail late.
+func (c *devCmd) Validate() error {
+	for i, jurisdiction := range c.Nodes {
+		if err := ticket.CheckJurisdiction(jurisdiction); err != nil {
+			return err
+		}
+		if slices.Contains(c.Nodes[:i], jurisdiction) {
+			return fmt.Errorf("--nodes: %s stands there twice; each node has a jurisdiction of its own here", jurisdiction)
+		}
+	}
+	return nil
+}
+
 // Run starts the processes and stays until ctx ends.
 func (c *devCmd) Run(ctx context.Context) error {
 	ctx, stop := signal.NotifyContext(ctx, os.Interrupt, syscall.SIGTERM)
@@ -47,7 +65,10 @@ func (c *devCmd) Run(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("dev: which program am I: %w", err)
 	}
-	d := &devService{cmd: c, program: program, ended: make(chan string, 1+len(c.Nodes))}
+	// Linux ends children with the thread that started them, not with the process.
+	runtime.LockOSThread()
+	defer runtime.UnlockOSThread()
+	d := &devService{cmd: c, program: program, ended: make(chan *devProcess, 1+len(c.Nodes))}
 	defer d.stop()
 	if err := d.start(ctx); err != nil {
 		return err
@@ -62,7 +83,7 @@ type devService struct {
 	url      string
 	ports    map[string]int
 	children []*devProcess
-	ended    chan string
+	ended    chan *devProcess
 }
 
 type devProcess struct {
@@ -167,14 +188,29 @@ func (d *devService) watch(ctx context.Context) error {
 		select {
 		case <-ctx.Done():
 			return nil
-		case name := <-d.ended:
-			if name == "server" {
+		case p := <-d.ended:
+			if p.name == "server" {
 				return errors.New("dev: the server has ended; its messages stand above")
 			}
-			fmt.Fprintf(os.Stderr, "%s has ended and stays away; press Ctrl-C and start again to bring it back\n", name)
+			fmt.Fprintf(os.Stderr, "%s (pid %d) has ended and stays away. Links still open and sends go on with the others. To bring it back, run in another terminal:\n  %s\n",
+				p.name, p.cmd.Process.Pid, commandLine(p.cmd.Args))
 		}
 	}
 }
+
+// commandLine writes a command as it is typed into a shell.
+func commandLine(args []string) string {
+	quoted := make([]string, len(args))
+	for i, a := range args {
+		if quoted[i] = a; strings.ContainsFunc(a, func(r rune) bool { return !strings.ContainsRune(plainInShell, unicode.ToLower(r)) }) || a == "" {
+			quoted[i] = "'" + strings.ReplaceAll(a, "'", `'\''`) + "'"
+		}
+	}
+	return strings.Join(quoted, " ")
+}
+
+// plainInShell are characters that need no quotes.
+const plainInShell = "abcdefghijklmnopqrstuvwxyz0123456789-_./:,=+@%"
 
 // stop ends the nodes, then the server, and waits for them.
 func (d *devService) stop() {
@@ -198,6 +234,7 @@ func (d *devService) spawn(ctx context.Context, name string, args ...string) (*d
 	cmd := exec.Command(d.program, args...)
 	cmd.Stderr = os.Stderr
 	cmd.SysProcAttr = childAttributes()
+	cmd.Env = childEnvironment()
 	stdout, err := cmd.StdoutPipe()
 	if err != nil {
 		return nil, "", err
@@ -212,7 +249,7 @@ func (d *devService) spawn(ctx context.Context, name string, args ...string) (*d
 		defer close(p.done)
 		readReady(stdout, ready)
 		cmd.Wait() // how it ended stands in its own messages
-		d.ended <- name
+		d.ended <- p
 	}()
 	select {
 	case url := <-ready:
@@ -225,6 +262,11 @@ func (d *devService) spawn(ctx context.Context, name string, args ...string) (*d
 	case <-ctx.Done():
 		return nil, "", ctx.Err()
 	}
+}
+
+// childEnvironment leaves out invites, of which a node wants one at most.
+func childEnvironment() []string {
+	return slices.DeleteFunc(os.Environ(), func(v string) bool { return strings.HasPrefix(v, "HOLDFAST_NODE_INVITE") })
 }
 
 // readReady sends the URL of the first line "ready URL", or nothing when the

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"regexp"
 
 	"holdfast/api"
 	"holdfast/client/blobs"
@@ -84,18 +85,31 @@ func exitCode(err error) int {
 	return exitFailed
 }
 
+// stopped is a transfer that a person stopped: it says what is left of it.
+type stopped string
+
+func (s stopped) Error() string { return string(s) }
+func (stopped) Unwrap() error   { return context.Canceled }
+
 // fail tells what went wrong and returns the exit code.
 func fail(err error) int {
-	if err == nil {
+	var known stopped
+	switch {
+	case err == nil:
 		return exitDone
+	case errors.Is(err, context.Canceled) && !errors.As(err, &known):
+		err = stopped("stopped")
 	}
 	fmt.Fprintln(os.Stderr, "holdfast:", explain(err))
 	return exitCode(err)
 }
 
+// operations are the names of calls in errors, which tell people nothing.
+var operations = regexp.MustCompile(`\b[a-z]+[A-Z][A-Za-z]*: `)
+
 // explain adds to some errors what they mean here, what is safe and what to do.
 func explain(err error) string {
-	text := err.Error()
+	text := operations.ReplaceAllString(err.Error(), "")
 	for _, a := range advice {
 		if errors.Is(err, a.err) {
 			return text + "\n" + a.text
@@ -117,6 +131,5 @@ var advice = []struct {
 	{blobs.ErrNoCopy, "Nothing is lost by trying again: run the same command to go on."},
 	{blobs.ErrDamaged, "Ask the sender to send it again."},
 	{api.NoPlacement, "Nothing was published. Try again later."},
-	{context.Canceled, "Stopped."},
 	{api.ErrUnreachable, "Check the address and the network. What was transferred is kept: run the same command again to go on."},
 }

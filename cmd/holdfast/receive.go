@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"errors"
-	"fmt"
 	"os"
 
 	"holdfast/client/transfer"
@@ -64,7 +63,10 @@ func (c *receiveCmd) stopped(ctx context.Context, err error) error {
 	if ctx.Err() == nil || errors.Is(err, transfer.ErrIntegrity) {
 		return err
 	}
-	return fmt.Errorf("stopped; what was received is kept, hidden: the same command goes on from there within a day: %w", context.Canceled)
+	if c.Output == "-" {
+		return stopped("stopped; what was written is not the whole file. The same command begins anew, without counting as another download, within a day")
+	}
+	return stopped("stopped; what was received is kept in a hidden file: the same command goes on from there within a day")
 }
 
 func (c *receiveCmd) print(got *transfer.Received) error {

@@ -150,9 +150,9 @@ func (c *sendCmd) stopped(ctx context.Context, err error) error {
 		return err
 	}
 	if len(c.Files) == 1 && c.Files[0] == "-" {
-		return fmt.Errorf("stopped; nothing was published, and what was read from stdin has to be sent anew: %w", context.Canceled)
+		return stopped("stopped; nothing was published, and what was read from stdin has to be sent anew")
 	}
-	return fmt.Errorf("stopped; nothing was published. What is stored already is kept for a day: the same command goes on from there: %w", context.Canceled)
+	return stopped("stopped; nothing was published. What is stored already is kept for a day: the same command goes on from there")
 }
 
 func (c *sendCmd) print(r *transfer.Result) error {
