@@ -147,7 +147,7 @@ func TestReceiveFolderResumes(t *testing.T) {
 
 func TestSessionThatIsOver(t *testing.T) {
 	s := newStage(t)
-	r := s.send(SendOptions{Paths: []string{s.write("file", bytesOf(5, 30*mib))}})
+	r := s.send(SendOptions{Paths: []string{s.write("file", bytesOf(5, 100*mib))}})
 	out := filepath.Join(t.TempDir(), "file")
 	s.cut(r, out, 10*mib)
 	s.EndSessions()

@@ -133,7 +133,7 @@ func TestScripts(t *testing.T) {
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
 			"service": cmdService, "stop": cmdStop, "kill9": cmdKill, "random": cmdRandom, "mode": cmdMode, "logged": cmdLogged,
-			"damage": cmdDamage, "link": cmdLink, "started": cmdStarted,
+			"damage": cmdDamage, "link": cmdLink, "join": cmdJoin, "started": cmdStarted,
 		},
 	})
 }
@@ -275,8 +275,11 @@ func cmdLink(ts *testscript.TestScript, _ bool, args []string) {
 	if strings.Count(text, "\n") != 0 || !strings.Contains(text, "/s/") {
 		ts.Fatalf("not one link: %q", text)
 	}
-	bare, key, _ := strings.Cut(text, "#")
+	bare, key, _ := strings.Cut(text, "#") // which begins a comment in a script
 	ts.Setenv(args[0], text)
 	ts.Setenv(args[0]+"_bare", bare)
 	ts.Setenv(args[0]+"_key", key)
 }
+
+// join VAR BARE KEY: makes a link of two parts.
+func cmdJoin(ts *testscript.TestScript, _ bool, args []string) { ts.Setenv(args[0], args[1]+"#"+args[2]) }
