@@ -3,6 +3,7 @@ package main
 import (
 	"bufio"
 	"bytes"
+	"encoding/json"
 	"fmt"
 	"io"
 	"os"
@@ -133,7 +134,7 @@ func TestScripts(t *testing.T) {
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
 			"service": cmdService, "stop": cmdStop, "kill9": cmdKill, "random": cmdRandom, "mode": cmdMode, "logged": cmdLogged,
-			"damage": cmdDamage, "link": cmdLink, "join": cmdJoin, "started": cmdStarted,
+			"damage": cmdDamage, "link": cmdLink, "join": cmdJoin, "holders": cmdHolders, "started": cmdStarted,
 		},
 	})
 }
@@ -282,4 +283,19 @@ func cmdLink(ts *testscript.TestScript, _ bool, args []string) {
 }
 
 // join VAR BARE KEY: makes a link of two parts.
-func cmdJoin(ts *testscript.TestScript, _ bool, args []string) { ts.Setenv(args[0], args[1]+"#"+args[2]) }
+func cmdJoin(ts *testscript.TestScript, _ bool, args []string) {
+	ts.Setenv(args[0], args[1]+"#"+args[2])
+}
+
+// holders VAR1 VAR2 FILE: takes the jurisdictions of the two copies from what
+// send --json printed, and puts the link into LINK.
+func cmdHolders(ts *testscript.TestScript, _ bool, args []string) {
+	var sent sentJSON
+	ts.Check(json.Unmarshal([]byte(ts.ReadFile(args[2])), &sent))
+	if len(sent.Copies) != 2 {
+		ts.Fatalf("%d copies", len(sent.Copies))
+	}
+	ts.Setenv(args[0], sent.Copies[0].Jurisdiction)
+	ts.Setenv(args[1], sent.Copies[1].Jurisdiction)
+	ts.Setenv("LINK", sent.Link)
+}
