@@ -230,7 +230,8 @@ func (u *Uploader) rest(ctx context.Context, wait time.Duration) error {
 	if time.Since(u.Grant().Got) < renewPause {
 		return nil
 	}
-	if err := u.fresh(ctx, true); err != nil && context.Cause(ctx) != nil {
+	err := u.fresh(ctx, true)
+	if context.Cause(ctx) != nil || errors.Is(err, api.NoPlacement) { // the server has waited for the nodes before it says so
 		return err
 	}
 	return nil // what was granted before may still serve

@@ -152,7 +152,7 @@ func waits(err error, pause time.Duration) (time.Duration, bool) {
 	var p *api.Problem
 	if errors.As(err, &p) {
 		pause = max(pause, time.Duration(p.RetryAfter)*time.Second)
-		return pause, p.Code == api.Unavailable || p.Code == api.RateLimited || p.Code == api.Internal || p.Code == api.NoPlacement
+		return pause, p.Code == api.Unavailable || p.Code == api.RateLimited || p.Code == api.Internal
 	}
 	return pause, errors.Is(err, api.ErrUnreachable)
 }

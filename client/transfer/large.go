@@ -15,22 +15,6 @@ import (
 	"golang.org/x/sync/errgroup"
 )
 
-// large fetches a file that has blobs of its own, going on where a part of it is.
-func (v *save) large(ctx context.Context, i int, r *revision) error {
-	part, err := v.folder.Part(v.paths[i], r.content.Revision)
-	if err != nil {
-		return err
-	}
-	err = v.assemble(ctx, r, part)
-	switch {
-	case errors.Is(err, ErrIntegrity):
-		return v.about(i, errors.Join(err, part.Discard()))
-	case err != nil:
-		return v.about(i, errors.Join(err, part.Keep()))
-	}
-	return v.whole(i, part)
-}
-
 // assembly puts the pieces of a file in their places, in any order.
 type assembly struct {
 	v      *save

@@ -220,6 +220,22 @@ func (v *save) finish() error {
 	return nil
 }
 
+// large fetches a file that has blobs of its own, going on where a part of it is.
+func (v *save) large(ctx context.Context, i int, r *revision) error {
+	part, err := v.folder.Part(v.paths[i], r.content.Revision)
+	if err != nil {
+		return err
+	}
+	err = v.assemble(ctx, r, part)
+	switch {
+	case errors.Is(err, ErrIntegrity):
+		return v.about(i, errors.Join(err, part.Discard()))
+	case err != nil:
+		return v.about(i, errors.Join(err, part.Keep()))
+	}
+	return v.whole(i, part)
+}
+
 // whole gives a file that passed every check its name.
 func (v *save) whole(i int, part *target.Part) error {
 	d := v.s.Entries[i]

@@ -12,6 +12,7 @@ import (
 	"os"
 	"runtime/debug"
 	"strings"
+	"time"
 
 	"golang.org/x/term"
 
@@ -29,6 +30,8 @@ type clientFlags struct {
 	Home string `help:"Folder for what this machine remembers of its transfers." type:"path" env:"HOLDFAST_HOME"`
 	CA   string `name:"ca" help:"Further certificate authorities, in PEM form." type:"existingfile" env:"HOLDFAST_CA"`
 	JSON bool   `name:"json" help:"Print JSON on stdout."`
+
+	Patience time.Duration `help:"How long a transfer waits for a server or for nodes that do not answer." default:"2m" env:"HOLDFAST_PATIENCE"`
 }
 
 func (f *clientFlags) home() (home.Dir, error) { return home.Open(f.Home) }
@@ -44,7 +47,12 @@ func (f *clientFlags) client(server string) (*transfer.Client, error) {
 	if err != nil {
 		return nil, err
 	}
-	return transfer.New(server, transfer.NewHTTP(conf), dir)
+	client, err := transfer.New(server, transfer.NewHTTP(conf), dir)
+	if err != nil {
+		return nil, err
+	}
+	client.Patience = f.Patience
+	return client, nil
 }
 
 func (f *clientFlags) tls() (*tls.Config, error) {

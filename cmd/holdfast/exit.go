@@ -130,6 +130,6 @@ var advice = []struct {
 	{blobs.ErrNoCopies, "What was stored is kept for a day: run the same command again to go on with the rest."},
 	{blobs.ErrNoCopy, "Nothing is lost by trying again: run the same command to go on."},
 	{blobs.ErrDamaged, "Ask the sender to send it again."},
-	{api.NoPlacement, "Nothing was published. Try again later."},
+	{api.NoPlacement, "Nothing was published. What was stored is kept for a day: run the same command again later."},
 	{api.ErrUnreachable, "Check the address and the network. What was transferred is kept: run the same command again to go on."},
 }

@@ -133,7 +133,7 @@ func TestScripts(t *testing.T) {
 			return nil
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
-			"service": cmdService, "stop": cmdStop, "kill9": cmdKill, "random": cmdRandom, "mode": cmdMode, "logged": cmdLogged,
+			"service": cmdService, "shutdown": cmdShutdown, "kill9": cmdKill, "random": cmdRandom, "mode": cmdMode, "logged": cmdLogged,
 			"damage": cmdDamage, "link": cmdLink, "join": cmdJoin, "holders": cmdHolders, "started": cmdStarted,
 		},
 	})
@@ -150,8 +150,8 @@ func cmdService(ts *testscript.TestScript, _ bool, args []string) {
 	ts.Defer(func() { s.stop() })
 }
 
-// stop NAME: stops it, which must work cleanly.
-func cmdStop(ts *testscript.TestScript, _ bool, args []string) { ts.Check(own(ts, args[0]).stop()) }
+// shutdown NAME: stops it, which must work cleanly.
+func cmdShutdown(ts *testscript.TestScript, _ bool, args []string) { ts.Check(own(ts, args[0]).stop()) }
 
 func own(ts *testscript.TestScript, name string) *service {
 	s := ts.Value(serviceKey).(map[string]*service)[name]

@@ -153,6 +153,7 @@ async function putByFetch(put: Put): Promise<void> {
   const stalled = new AbortController();
   // Without progress events the time for the body must fit a slow line: 8 MiB at 64 KiB/s.
   const slow = setTimeout(() => stalled.abort(), STALL_MS + put.body.length / 64);
+  const stopProbing = probe(put.url, () => stalled.abort());
   try {
     const response = await fetch(`${put.url}/blobs`, {
       method: 'POST',
@@ -174,7 +175,39 @@ async function putByFetch(put: Put): Promise<void> {
     throw new NodeError(stalled.signal.aborted ? 'stalled' : 'unreachable');
   } finally {
     clearTimeout(slow);
+    stopProbing();
   }
+}
+
+/** How often a node is asked whether it still answers while a body goes to it, and how long that may take. */
+const PROBE_MS = 3000;
+const PROBE_TIMEOUT_MS = 4000;
+
+/** Without progress events a stopped node looks like a slow line; asking beside the body tells them apart. */
+function probe(url: string, fail: () => void): () => void {
+  let misses = 0;
+  let timer = setTimeout(ask, PROBE_MS);
+  let over = false;
+  async function ask(): Promise<void> {
+    try {
+      await fetch(`${url}/health?v=${VERSION}`, {
+        signal: AbortSignal.timeout(PROBE_TIMEOUT_MS),
+        cache: 'no-store',
+        credentials: 'omit',
+        referrerPolicy: 'no-referrer',
+      });
+      misses = 0;
+    } catch {
+      misses++; // no answer at all; what the answer says is of no interest here
+    }
+    if (over) return;
+    if (misses >= 2) fail();
+    else timer = setTimeout(ask, PROBE_MS);
+  }
+  return () => {
+    over = true;
+    clearTimeout(timer);
+  };
 }
 
 function codeOf(text: string, status: number): string {
