@@ -99,6 +99,7 @@ func (s *stage) sentBytes() (sum int64) {
 }
 
 func TestSendResumes(t *testing.T) {
+	t.Parallel()
 	for _, after := range []int{1, 3, 6} {
 		t.Run(fmt.Sprint(after), func(t *testing.T) {
 			s := newStage(t)
@@ -123,6 +124,7 @@ func TestSendResumes(t *testing.T) {
 }
 
 func TestSendResumesWhileANodeIsAway(t *testing.T) {
+	t.Parallel()
 	s := newStage(t)
 	want := bytesOf(3, 24*mib)
 	o := SendOptions{Paths: []string{s.write("file", want)}}
@@ -140,6 +142,7 @@ func TestSendResumesWhileANodeIsAway(t *testing.T) {
 }
 
 func TestOneProcessASend(t *testing.T) {
+	t.Parallel()
 	s := newStage(t)
 	o := s.options(nil)
 	var busy error
@@ -154,6 +157,7 @@ func TestOneProcessASend(t *testing.T) {
 // TestSourceChangedBetweenTries: threat 12. Whatever changed, no key is used for
 // two plaintexts, and what is published is what stands there now.
 func TestSourceChangedBetweenTries(t *testing.T) {
+	t.Parallel()
 	edit := func(path string, at int) error {
 		raw, err := os.ReadFile(path)
 		if err != nil {
@@ -215,17 +219,17 @@ func TestSourceChangedBetweenTries(t *testing.T) {
 // TestUnnoticedChange: a change that leaves size, times and inode alone is found
 // when a piece does not come out as recorded.
 func TestUnnoticedChange(t *testing.T) {
+	t.Parallel()
 	s := newStage(t)
 	path := s.write("file", bytesOf(3, 24*mib))
-	w := s.tap(func(n int) bool { return n > 3 }) // the first pieces leave, and get no receipt
 	ctx, cancel := context.WithCancel(t.Context())
-	o := SendOptions{Paths: []string{path}}
-	var sealed atomic.Int32
-	o.Progress = func(stage Stage, _ int64) {
-		if stage == Sealed && sealed.Add(1) == 3 {
-			time.AfterFunc(100*time.Millisecond, cancel)
+	w := s.tap(func(n int) bool { // the first pieces leave, and get no receipt; then the sender dies
+		if n == 3 {
+			cancel()
 		}
-	}
+		return n > 3
+	})
+	o := SendOptions{Paths: []string{path}}
 	if _, err := s.c.Send(ctx, o); err == nil {
 		t.Fatal("not stopped")
 	}
@@ -273,6 +277,7 @@ func (s *stage) forgeStamp(path string) {
 
 // TestFolderChangedBetweenTries: small files share blobs, and so their fates.
 func TestFolderChangedBetweenTries(t *testing.T) {
+	t.Parallel()
 	for name, change := range map[string]func(root string) error{
 		"one small file edited": func(r string) error { return os.WriteFile(filepath.Join(r, "005"), bytesOf(99, 20_000), 0o644) },
 		"one added":             func(r string) error { return os.WriteFile(filepath.Join(r, "000a"), bytesOf(99, 20_000), 0o644) },
@@ -312,6 +317,7 @@ func TestFolderChangedBetweenTries(t *testing.T) {
 }
 
 func TestFileChangesWhileItIsSent(t *testing.T) {
+	t.Parallel()
 	s := newStage(t)
 	path := s.write("file", bytesOf(3, 60*mib))
 	var once sync.Once
@@ -372,6 +378,7 @@ func (*lost) WriteHeader(int)             {}
 
 // TestCommitAnswerLost: fault 4, in one process and over two.
 func TestCommitAnswerLost(t *testing.T) {
+	t.Parallel()
 	t.Run("asked again", func(t *testing.T) {
 		s := newStage(t)
 		s.loseCommit(2, nil)
@@ -417,6 +424,7 @@ func TestCommitAnswerLost(t *testing.T) {
 }
 
 func TestLinkIsTheSameUntilItWasHandedOver(t *testing.T) {
+	t.Parallel()
 	s := newStage(t)
 	o := s.options(nil)
 	r, err := s.c.Send(t.Context(), o)
@@ -453,6 +461,7 @@ func (s *stage) letGoOfLocks() error {
 }
 
 func TestClosedUploadIsBegunAnew(t *testing.T) {
+	t.Parallel()
 	s := newStage(t)
 	want := bytesOf(3, 24*mib)
 	o := SendOptions{Paths: []string{s.write("file", want)}}
@@ -469,6 +478,7 @@ func TestClosedUploadIsBegunAnew(t *testing.T) {
 }
 
 func TestDamagedStateIsBegunAnew(t *testing.T) {
+	t.Parallel()
 	s := newStage(t)
 	o := SendOptions{Paths: []string{s.write("file", bytesOf(3, 24*mib))}}
 	s.crash(o, 2)
@@ -484,6 +494,7 @@ func TestDamagedStateIsBegunAnew(t *testing.T) {
 }
 
 func TestCommitRefusedForGood(t *testing.T) {
+	t.Parallel()
 	s := newStage(t)
 	s.Hook(func(w http.ResponseWriter, r *http.Request, serve http.HandlerFunc) {
 		if strings.HasSuffix(r.URL.Path, "/commit") {
@@ -503,6 +514,7 @@ func TestCommitRefusedForGood(t *testing.T) {
 }
 
 func TestManyPages(t *testing.T) {
+	t.Parallel()
 	s := newStage(t)
 	root := filepath.Join(s.dir, "src", "many")
 	for i := range 9000 {
@@ -517,10 +529,46 @@ func TestManyPages(t *testing.T) {
 		t.Fatalf("%v, %v", share, err)
 	}
 	var out bytes.Buffer
-	if _, err := share.Start(t.Context()); err != nil {
+	if err := share.Start(t.Context()); err != nil {
 		t.Fatal(err)
 	}
 	if err := share.Stream(t.Context(), 9000, &out); err != nil || out.String() != "8999" {
 		t.Errorf("%q, %v", out.String(), err)
 	}
+}
+
+// TestNamesAreWrittenBeforeBytesLeave: when the first byte of a blob arrives
+// anywhere, its name stands in the state.
+func TestNamesAreWrittenBeforeBytesLeave(t *testing.T) {
+	t.Parallel()
+	s := newStage(t)
+	for i := range 20 {
+		s.write(fmt.Sprintf("tree/%02d", i), bytesOf(uint64(i), 5000))
+	}
+	s.write("tree/large", bytesOf(1, 30*mib))
+	var early atomic.Int32
+	for _, n := range s.Nodes {
+		n.Hook(func(w http.ResponseWriter, r *http.Request, serve http.HandlerFunc) {
+			if r.Method == http.MethodPost && r.URL.Path == "/blobs" && !s.stated(r.Header.Get(api.HeaderBlob)) {
+				early.Add(1)
+			}
+			serve(w, r)
+		})
+	}
+	// Every node misbehaves for the fake's own forwarding, so that the client asks each itself.
+	s.send(SendOptions{Paths: []string{filepath.Join(s.dir, "src", "tree")}})
+	if early.Load() > 0 {
+		t.Errorf("%d blobs left before their names were written", early.Load())
+	}
+}
+
+// stated tells whether a name stands in a state file.
+func (s *stage) stated(name string) bool {
+	for _, file := range s.states() {
+		raw, err := os.ReadFile(filepath.Join(s.dir, "home", "resume", file))
+		if err == nil && bytes.Contains(raw, []byte(name)) {
+			return true
+		}
+	}
+	return false
 }

@@ -140,6 +140,7 @@ func left(t *testing.T, dir string) (names []string) {
 func (s *stage) states() []string { return left(s.t, filepath.Join(s.dir, "home", "resume")) }
 
 func TestOneFileOfAnySize(t *testing.T) {
+	t.Parallel()
 	s := newStage(t)
 	for _, size := range []int{0, 1, 1023, 1024, 1025, 262_087, 262_088, 262_089, mib - 200, mib, 3 * mib, 8*mib - 552, 8 * mib, 17 * mib} {
 		t.Run(fmt.Sprint(size), func(t *testing.T) {
@@ -167,6 +168,7 @@ func TestOneFileOfAnySize(t *testing.T) {
 }
 
 func TestStreamOfAnySize(t *testing.T) {
+	t.Parallel()
 	s := newStage(t)
 	for _, size := range []int{0, 1, mib, 8*mib - 552, 8*mib - 551, 20 * mib} {
 		t.Run(fmt.Sprint(size), func(t *testing.T) {
@@ -234,6 +236,7 @@ func same(t *testing.T, want, have string) {
 }
 
 func TestFolder(t *testing.T) {
+	t.Parallel()
 	s := newStage(t)
 	root := s.makeTree()
 	var plan Plan
@@ -254,8 +257,8 @@ func TestFolder(t *testing.T) {
 	if n := s.Calls("openUpload") + s.Calls("commitUpload") + s.Calls("getInfo") + s.Calls("stagePage"); n != 3 {
 		t.Errorf("%d requests to the server for a send", n)
 	}
-	if s.Calls("startSession") != 1 {
-		t.Errorf("%d sessions", s.Calls("startSession"))
+	if s.Downloads() != 1 {
+		t.Errorf("%d sessions", s.Downloads())
 	}
 	var out2 bytes.Buffer
 	if _, err := s.receive(r, ReceiveOptions{Stdout: &out2}); !errors.Is(err, ErrNotOne) {
@@ -264,6 +267,7 @@ func TestFolder(t *testing.T) {
 }
 
 func TestSmallFilesSharePacksAndRequests(t *testing.T) {
+	t.Parallel()
 	s := newStage(t)
 	for i := range 300 {
 		s.write(fmt.Sprintf("many/%03d", i), bytesOf(uint64(i), 10_240))
@@ -275,6 +279,7 @@ func TestSmallFilesSharePacksAndRequests(t *testing.T) {
 }
 
 func TestSeveralFilesAndEmptyFolder(t *testing.T) {
+	t.Parallel()
 	s := newStage(t)
 	a, b := s.write("a.txt", []byte("a")), s.write("deep/b.txt", []byte("b"))
 	empty := filepath.Join(s.dir, "src", "void")
@@ -294,6 +299,7 @@ func TestSeveralFilesAndEmptyFolder(t *testing.T) {
 }
 
 func TestPassword(t *testing.T) {
+	t.Parallel()
 	s := newStage(t)
 	r := s.send(SendOptions{Paths: []string{s.write("f", []byte("secret"))}, Password: "pa ss"})
 	for pass, want := range map[string]error{"": link.ErrPasswordNeeded, "wrong": api.WrongKey} {
@@ -306,12 +312,13 @@ func TestPassword(t *testing.T) {
 	if _, err := s.receive(r, ReceiveOptions{Stdout: &out, Password: "pa ss"}); err != nil || out.String() != "secret" {
 		t.Errorf("%q, %v", out.String(), err)
 	}
-	if s.Calls("startSession") != 1 {
+	if s.Downloads() != 1 {
 		t.Error("a wrong password counted as a download")
 	}
 }
 
 func TestBadInputIsNamedAndNothingIsSent(t *testing.T) {
+	t.Parallel()
 	for name, c := range map[string]struct {
 		options func(s *stage) SendOptions
 		want    error
@@ -362,6 +369,7 @@ type breaking struct{}
 func (breaking) Read(p []byte) (int, error) { return 0, errBroken }
 
 func TestServerThatDoesNotAnswer(t *testing.T) {
+	t.Parallel()
 	s := newStage(t)
 	s.Hook(func(http.ResponseWriter, *http.Request, http.HandlerFunc) { panic(http.ErrAbortHandler) })
 	var waited atomic.Int32
@@ -374,6 +382,7 @@ func TestServerThatDoesNotAnswer(t *testing.T) {
 }
 
 func TestAddresses(t *testing.T) {
+	t.Parallel()
 	dir, err := home.Open(t.TempDir())
 	if err != nil {
 		t.Fatal(err)
@@ -386,6 +395,7 @@ func TestAddresses(t *testing.T) {
 }
 
 func TestRevokeAndStatus(t *testing.T) {
+	t.Parallel()
 	s := newStage(t)
 	r := s.send(s.options(nil))
 	manage, err := link.ParseSecret(r.Manage)
@@ -414,6 +424,7 @@ func TestRevokeAndStatus(t *testing.T) {
 }
 
 func TestProgressAddsUp(t *testing.T) {
+	t.Parallel()
 	s := newStage(t)
 	var mu sync.Mutex
 	sums := map[Stage]int64{}

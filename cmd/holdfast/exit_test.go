@@ -1,0 +1,93 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"testing"
+
+	"holdfast/api"
+	"holdfast/client/blobs"
+	"holdfast/client/home"
+	"holdfast/client/source"
+	"holdfast/client/target"
+	"holdfast/client/transfer"
+	"holdfast/format/link"
+	"holdfast/format/seal"
+)
+
+func TestExitCodes(t *testing.T) {
+	problem := func(code api.Code) error {
+		return fmt.Errorf("lookLink: %w", api.NewProblem(code, "detail"))
+	}
+	for name, c := range map[string]struct {
+		err  error
+		want int
+	}{
+		"done":                          {nil, 0},
+		"something":                     {errors.New("x"), 1},
+		"stopped":                       {stopped("stopped"), 1},
+		"file exists":                   {&target.Error{Path: "x", Err: target.ErrExists}, 1},
+		"disk full":                     {&target.Error{Path: "x", Err: target.ErrFull}, 1},
+		"file changed":                  {&source.Error{Local: "x", Err: source.ErrChanged}, 1},
+		"another process":               {home.ErrBusy, 1},
+		"receipts missing":              {problem(api.ReceiptsMissing), 1},
+		"usage":                         {usagef("x"), 2},
+		"no link":                       {link.ErrURL, 2},
+		"several files to one":          {transfer.ErrNotOne, 2},
+		"unknown handle":                {problem(api.NotFound), 3},
+		"unknown upload":                {problem(api.UploadUnknown), 3},
+		"blob lost everywhere":          {errors.Join(blobs.ErrNoCopy, problem(api.BlobUnknown)), 3},
+		"file missing":                  {&source.Error{Local: "x", Err: source.ErrMissing}, 3},
+		"never sent from here":          {home.ErrUnknownSend, 3},
+		"wrong key":                     {problem(api.WrongKey), 4},
+		"session over":                  {problem(api.SessionInvalid), 4},
+		"cut":                           {fmt.Errorf("%w (51)", link.ErrCut), 4},
+		"without key":                   {link.ErrNoKey, 4},
+		"password needed":               {link.ErrPasswordNeeded, 4},
+		"expired":                       {problem(api.LinkExpired), 5},
+		"used up":                       {problem(api.LinkUsedUp), 5},
+		"revoked":                       {problem(api.LinkRevoked), 5},
+		"not what was shared":           {fmt.Errorf("%w: %w", transfer.ErrIntegrity, seal.ErrCommitment), 6},
+		"the server contradicts itself": {transfer.ErrAnswer, 6},
+		"all copies damaged":            {fmt.Errorf("x: %w", blobs.ErrDamaged), 6},
+		"too much":                      {problem(api.OverLimit), 7},
+		"no room":                       {problem(api.NoCapacity), 7},
+		"more days than allowed":        {transfer.ErrLimit, 7},
+		"no answer":                     {api.ErrUnreachable, 8},
+		"no placement":                  {problem(api.NoPlacement), 8},
+		"no two nodes":                  {fmt.Errorf("x: %w", blobs.ErrNoCopies), 8},
+		"no copy":                       {blobs.ErrNoCopy, 8},
+	} {
+		t.Run(name, func(t *testing.T) {
+			if have := exitCode(c.err); have != c.want {
+				t.Errorf("have %d, want %d", have, c.want)
+			}
+		})
+	}
+}
+
+func TestMessagesSayWhatToDo(t *testing.T) {
+	for name, c := range map[string]struct {
+		err        error
+		want, lack string
+	}{
+		"calls are not named":  {fmt.Errorf("startSession: %w", api.NewProblem(api.LinkRevoked, "")), "revoked", "startSession"},
+		"nor in the middle":    {fmt.Errorf("a.txt: getExtents: %w", api.NewProblem(api.LinkExpired, "")), "a.txt: This link has expired", "getExtents"},
+		"file names are kept":  {&source.Error{Local: "myFile: x", Err: errors.New("y")}, "x: y", "zzz"},
+		"wrong key":            {api.NewProblem(api.WrongKey, ""), "copy the link again", ""},
+		"no answer":            {api.ErrUnreachable, "run the same command again", ""},
+		"nothing could be put": {blobs.ErrNoCopies, "kept for a day", ""},
+	} {
+		t.Run(name, func(t *testing.T) {
+			have := explain(c.err)
+			if !strings.Contains(have, c.want) || c.lack != "" && strings.Contains(have, c.lack) {
+				t.Errorf("%s", have)
+			}
+		})
+	}
+	if !errors.Is(stopped("x"), context.Canceled) {
+		t.Error("a stopped transfer is not known as one")
+	}
+}
