@@ -98,8 +98,11 @@ func (s *send) build(state *resume.State, order []resume.File, redraw map[int]bo
 		}
 		for n := range again {
 			f, ok := drawn[n]
-			if !ok { // no longer sent: only its blobs are forgotten
-				f, ok = state.Files[n]
+			if old, known := state.Files[n]; !ok && known {
+				// No longer sent. Its blobs are forgotten, so that its keys must be, too: it
+				// may come back with an equal stamp and other content.
+				f, ok = resume.Draw(n, old.Local, old.Stamp), true
+				drawn[n] = f
 			}
 			if ok {
 				state.Apply(resume.Record{File: &f})
