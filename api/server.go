@@ -235,8 +235,10 @@ type CommitResponse struct {
 // LinkAuth carries the link's auth value (docs/format.md §11).
 type LinkAuth struct {
 	Auth id.Bytes32 `json:"auth"`
-	// Session lets whoever started a download look again when no downloads are
-	// left. StartSession takes no notice of it.
+	// Session is the session's token: 32 random bytes as text, drawn by the client.
+	// StartSession needs it, and with a token of a session that lives it counts
+	// nothing and starts nothing new. LookLink takes it to let whoever started a
+	// download look again when no downloads are left.
 	Session string `json:"session,omitempty"`
 }
 
@@ -254,7 +256,6 @@ type LinkLook struct {
 
 // LinkSession is a started download.
 type LinkSession struct {
-	Session       string `json:"session"`
 	Expires       int64  `json:"expires"`
 	DownloadsLeft *int64 `json:"downloadsLeft,omitempty"`
 }

@@ -200,7 +200,7 @@ func (f *failover) start(ctx context.Context) *transfer.Share {
 	f.Helper()
 	share, err := f.c.Client(f.T).Open(ctx, f.sent.Link, transfer.OpenOptions{})
 	must(f.T, err)
-	_, err = share.Start(ctx)
+	err = share.Start(ctx)
 	must(f.T, err)
 	return share
 }

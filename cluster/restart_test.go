@@ -37,7 +37,7 @@ func TestRestart(t *testing.T) {
 	before := []int64{c.Nodes[0].Held().Bytes, c.Nodes[1].Held().Bytes, c.Nodes[2].Held().Bytes}
 	share, err := c.Client(t).Open(t.Context(), r.Link, transfer.OpenOptions{})
 	must(t, err)
-	_, err = share.Start(t.Context())
+	err = share.Start(t.Context())
 	must(t, err)
 
 	restart(c)

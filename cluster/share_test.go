@@ -15,6 +15,7 @@ import (
 	"holdfast/client/transfer"
 	"holdfast/cluster"
 	"holdfast/format/blob"
+	"holdfast/format/id"
 	"holdfast/format/link"
 	"holdfast/format/ticket"
 	"holdfast/format/wire"
@@ -54,7 +55,7 @@ func TestDownloadLimit(t *testing.T) {
 	var all sync.WaitGroup
 	for _, share := range shares {
 		all.Go(func() {
-			if _, err := share.Start(t.Context()); err != nil {
+			if err := share.Start(t.Context()); err != nil {
 				code(t, err, api.LinkUsedUp)
 				return
 			}
@@ -113,7 +114,7 @@ func TestEnds(t *testing.T) {
 			known := secrets(t, c)
 			share, err := c.Client(t).Open(t.Context(), r.Link, transfer.OpenOptions{})
 			must(t, err)
-			_, err = share.Start(t.Context())
+			err = share.Start(t.Context())
 			must(t, err)
 			must(t, share.Stream(t.Context(), 0, &bytes.Buffer{}))
 
@@ -219,12 +220,13 @@ func TestReadTicketAfterTheEnd(t *testing.T) {
 	must(t, err)
 	server := api.Caller{Base: c.URL, HTTP: web}
 	path := map[string]string{"handle": r.Handle.String()}
-	session, err := api.StartSession.Call(t.Context(), server, api.Args{Path: path}, api.LinkAuth{Auth: [32]byte(keys.Auth)})
+	token := id.Bytes32(id.New32()).String()
+	_, err = api.StartSession.Call(t.Context(), server, api.Args{Path: path}, api.LinkAuth{Auth: [32]byte(keys.Auth), Session: token})
 	must(t, err)
 	share, err := sender.Open(t.Context(), r.Link, transfer.OpenOptions{})
 	must(t, err)
 	page, err := api.GetRevisions.Call(t.Context(), server, api.Args{Path: path}, api.RevisionsRequest{
-		Session: session.Session, Revisions: append(api.RevisionsRequest{}.Revisions, share.Entries[0].Content.Revision),
+		Session: token, Revisions: append(api.RevisionsRequest{}.Revisions, share.Entries[0].Content.Revision),
 	})
 	must(t, err)
 	placed := page.Places.Blobs[0]

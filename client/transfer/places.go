@@ -173,7 +173,7 @@ func (r *revision) extent(ctx context.Context, i int, fresh bool) (extent, error
 // ask asks for extents from piece i on.
 func (r *revision) ask(ctx context.Context, i int) error {
 	s := r.share
-	req := api.ExtentsRequest{Session: s.token(), Revision: r.content.Revision, From: i, Count: min(extentsAtOnce, r.pieces-i)}
+	req := api.ExtentsRequest{Session: s.Session(), Revision: r.content.Revision, From: i, Count: min(extentsAtOnce, r.pieces-i)}
 	if r.auth {
 		req.Session, req.Auth = "", id.Bytes32(s.keys.Auth)
 	}

@@ -9,6 +9,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"holdfast/api"
@@ -55,14 +56,15 @@ func (c *Client) Receive(ctx context.Context, l link.Link, o ReceiveOptions) (*R
 	}
 	got, err := c.receive(ctx, l, o, state)
 	if err != nil && (!errors.Is(err, ErrIntegrity) || o.Stdout != nil) {
-		return nil, errors.Join(err, idle(state))
+		return nil, errors.Join(err, idle(state, err))
 	}
 	return got, errors.Join(err, state.Erase())
 }
 
-// idle lets go of a state, and erases one that holds nothing.
-func idle(state *resume.Receive) error {
-	if state.Session == "" {
+// idle lets go of a state, and erases one from which nothing can go on.
+func idle(state *resume.Receive, why error) error {
+	over := slices.ContainsFunc([]error{api.LinkExpired, api.LinkUsedUp, api.LinkRevoked, api.NotFound}, func(code error) bool { return errors.Is(why, code) })
+	if state.Session == "" || over {
 		return state.Erase()
 	}
 	return state.Close()
@@ -101,26 +103,24 @@ func (c *Client) receive(ctx context.Context, l link.Link, o ReceiveOptions, sta
 	return s.toDisk(ctx, o, state)
 }
 
-// started starts the download and remembers it.
+// started remembers the download and starts it, in this order: one whose start
+// was counted and then forgotten would be counted twice.
 func (s *Share) started(ctx context.Context, state *resume.Receive) error {
-	session, err := s.Start(ctx)
-	if err != nil {
-		return err
+	if token := s.Session(); token != state.Session {
+		if err := state.SetSession(token); err != nil {
+			return err
+		}
 	}
-	if session == state.Session {
-		return nil
-	}
-	return state.SetSession(session)
+	return s.Start(ctx)
 }
 
-// withSession calls f, and once more with a new session if the remembered one is over.
+// withSession calls f, and once more if the session ended meanwhile.
 func (s *Share) withSession(ctx context.Context, state *resume.Receive, f func() error) error {
-	remembered := state.Session != ""
 	if err := s.started(ctx, state); err != nil {
 		return err
 	}
 	err := f()
-	if !remembered || !errors.Is(err, api.SessionInvalid) {
+	if !errors.Is(err, api.SessionInvalid) {
 		return err
 	}
 	s.over()

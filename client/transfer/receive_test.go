@@ -26,6 +26,7 @@ import (
 )
 
 func TestNeverOverwritesUnlessForced(t *testing.T) {
+	t.Parallel()
 	s := newStage(t)
 	r := s.send(SendOptions{Paths: []string{s.write("file", []byte("new"))}})
 	out := filepath.Join(t.TempDir(), "file")
@@ -33,7 +34,7 @@ func TestNeverOverwritesUnlessForced(t *testing.T) {
 	if _, err := s.receive(r, ReceiveOptions{Target: out}); !errors.Is(err, target.ErrExists) {
 		t.Fatalf("have %v", err)
 	}
-	if s.Calls("startSession") != 0 {
+	if s.Downloads() != 0 {
 		t.Error("a download was counted for nothing")
 	}
 	if raw, _ := os.ReadFile(out); string(raw) != "old" {
@@ -84,6 +85,7 @@ func (s *stage) reads() int64 { return s.gets.Load() }
 // TestReceiveResumes: fault 13. What was verified is not fetched again, and one
 // download is counted, the last one.
 func TestReceiveResumes(t *testing.T) {
+	t.Parallel()
 	s := newStage(t)
 	want := bytesOf(5, 60*mib)
 	r := s.send(SendOptions{Paths: []string{s.write("file", want)}, Downloads: 1})
@@ -100,15 +102,70 @@ func TestReceiveResumes(t *testing.T) {
 	if raw, _ := os.ReadFile(out); !bytes.Equal(raw, want) {
 		t.Error("not what was sent")
 	}
-	if got.Kept < 24*mib || s.reads()-before > 5 || s.Calls("startSession") != 1 {
-		t.Errorf("%d kept, %d blobs read again, %d sessions", got.Kept, s.reads()-before, s.Calls("startSession"))
+	if got.Kept < 24*mib || s.reads()-before > 5 || s.Downloads() != 1 {
+		t.Errorf("%d kept, %d blobs read again, %d downloads", got.Kept, s.reads()-before, s.Downloads())
 	}
 	if len(s.states()) != 0 || len(left(t, filepath.Dir(out))) != 1 {
 		t.Errorf("left behind: %v %v", s.states(), left(t, filepath.Dir(out)))
 	}
 }
 
+// TestStartAnswerLost: fault 4. The server counts a download and its answer is
+// lost: the last download is not, whether this process asks again or the next.
+func TestStartAnswerLost(t *testing.T) {
+	t.Parallel()
+	for name, ends := range map[string]bool{"asked again": false, "asked by the next process": true} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			s := newStage(t)
+			r := s.send(SendOptions{Paths: []string{s.write("file", bytesOf(5, 5000))}, Downloads: 1})
+			ctx, cancel := context.WithCancel(t.Context())
+			defer cancel()
+			var losses atomic.Int32
+			s.Hook(func(w http.ResponseWriter, r *http.Request, serve http.HandlerFunc) {
+				if !strings.HasSuffix(r.URL.Path, "/sessions") || losses.Add(1) > 1 {
+					serve(w, r)
+					return
+				}
+				serve(&lost{}, r)
+				if ends {
+					cancel()
+				}
+				panic(http.ErrAbortHandler)
+			})
+			out := filepath.Join(t.TempDir(), "file")
+			_, err := s.c.Receive(ctx, r.Link, ReceiveOptions{Target: out})
+			if ends {
+				if !errors.Is(err, context.Canceled) {
+					t.Fatalf("not stopped: %v", err)
+				}
+				s.c = s.client()
+				_, err = s.receive(r, ReceiveOptions{Target: out})
+			}
+			if err != nil || s.Downloads() != 1 || s.Calls("startSession") != 2 {
+				t.Errorf("%v, %d downloads counted in %d calls", err, s.Downloads(), s.Calls("startSession"))
+			}
+		})
+	}
+}
+
+// TestRefusedStartLeavesNothing: a link that is used up when the download
+// starts leaves no state behind.
+func TestRefusedStartLeavesNothing(t *testing.T) {
+	t.Parallel()
+	s := newStage(t)
+	r := s.send(SendOptions{Paths: []string{s.write("file", bytesOf(5, 5000))}, Downloads: 1})
+	rival := ReceiveOptions{Target: filepath.Join(t.TempDir(), "file"), Opened: func(*Share) error {
+		_, err := s.client().Receive(t.Context(), r.Link, ReceiveOptions{Target: filepath.Join(t.TempDir(), "other")})
+		return err
+	}}
+	if _, err := s.c.Receive(t.Context(), r.Link, rival); !errors.Is(err, api.LinkUsedUp) || len(s.states()) != 0 {
+		t.Errorf("%v, left: %v", err, s.states())
+	}
+}
+
 func TestReceiveTrustsNoPartThatWasAltered(t *testing.T) {
+	t.Parallel()
 	s := newStage(t)
 	want := bytesOf(5, 60*mib)
 	r := s.send(SendOptions{Paths: []string{s.write("file", want)}})
@@ -131,6 +188,7 @@ func TestReceiveTrustsNoPartThatWasAltered(t *testing.T) {
 }
 
 func TestReceiveFolderResumes(t *testing.T) {
+	t.Parallel()
 	s := newStage(t)
 	root := s.makeTree()
 	r := s.send(SendOptions{Paths: []string{root}})
@@ -140,19 +198,20 @@ func TestReceiveFolderResumes(t *testing.T) {
 		t.Fatal(err)
 	}
 	same(t, root, filepath.Join(out, "tree"))
-	if s.Calls("startSession") != 1 {
-		t.Errorf("%d sessions", s.Calls("startSession"))
+	if s.Downloads() != 1 {
+		t.Errorf("%d downloads", s.Downloads())
 	}
 }
 
 func TestSessionThatIsOver(t *testing.T) {
+	t.Parallel()
 	s := newStage(t)
 	r := s.send(SendOptions{Paths: []string{s.write("file", bytesOf(5, 100*mib))}})
 	out := filepath.Join(t.TempDir(), "file")
 	s.cut(r, out, 10*mib)
 	s.EndSessions()
-	if _, err := s.receive(r, ReceiveOptions{Target: out}); err != nil || s.Calls("startSession") != 2 {
-		t.Fatalf("%v, %d sessions", err, s.Calls("startSession"))
+	if _, err := s.receive(r, ReceiveOptions{Target: out}); err != nil || s.Downloads() != 2 {
+		t.Fatalf("%v, %d downloads", err, s.Downloads())
 	}
 	r = s.send(SendOptions{Paths: []string{s.write("file", bytesOf(5, mib))}, Downloads: 1})
 	if _, err := s.receive(r, ReceiveOptions{Target: t.TempDir()}); err != nil {
@@ -165,6 +224,7 @@ func TestSessionThatIsOver(t *testing.T) {
 
 // TestLastSegmentCorrupt: threat 11. Nothing stands where the file should be.
 func TestLastSegmentCorrupt(t *testing.T) {
+	t.Parallel()
 	for _, size := range []int{5000, 20 * mib} {
 		t.Run(fmt.Sprint(size), func(t *testing.T) {
 			s := newStage(t)
@@ -201,6 +261,7 @@ func (l *lastByte) Write(p []byte) (int, error) {
 // TestServerLies: whatever the server says that is not so ends in a typed error,
 // with nothing written.
 func TestServerLies(t *testing.T) {
+	t.Parallel()
 	stranger := newStage(t, "CH").Nodes[0]
 	flip := func(b *id.Bytes32) { b[3] ^= 1 }
 	page := func(change func(*api.RevisionsPage)) func(string, any) {
@@ -271,6 +332,7 @@ func TestServerLies(t *testing.T) {
 
 // TestServerLiesAboutBundles: splicing files of one bundle, and lying about its list.
 func TestServerLiesAboutBundles(t *testing.T) {
+	t.Parallel()
 	for name, change := range map[string]func(endpoint string, answer any){
 		"no listing": func(_ string, a any) {
 			if l, ok := a.(*api.LinkLook); ok {
@@ -314,6 +376,7 @@ func TestServerLiesAboutBundles(t *testing.T) {
 // TestHostileNames: nothing is written outside of the target, and no control
 // character becomes part of a name.
 func TestHostileNames(t *testing.T) {
+	t.Parallel()
 	s := newStage(t)
 	names := []string{"a\x1b[31mred", "bidi\u202etxt.exe", "..\\..\\evil", "-rf", "CON", " space ", "new\nline", "caf\u00e9", "cafe\u0301"}
 	for _, n := range names {
@@ -338,6 +401,7 @@ func TestHostileNames(t *testing.T) {
 
 // TestTargetHasTraps: links in the target that lead out of it are not followed.
 func TestTargetHasTraps(t *testing.T) {
+	t.Parallel()
 	s := newStage(t)
 	s.write("tree/sub/file", []byte("x"))
 	r := s.send(SendOptions{Paths: []string{filepath.Join(s.dir, "src", "tree")}})
@@ -354,6 +418,7 @@ func TestTargetHasTraps(t *testing.T) {
 }
 
 func TestReaderReadsAtRandom(t *testing.T) {
+	t.Parallel()
 	s := newStage(t)
 	want := bytesOf(5, 40*mib+12345)
 	r := s.send(SendOptions{Paths: []string{s.write("file", want)}})
@@ -361,7 +426,7 @@ func TestReaderReadsAtRandom(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := share.Start(t.Context()); err != nil {
+	if err := share.Start(t.Context()); err != nil {
 		t.Fatal(err)
 	}
 	f, err := share.Reader(t.Context(), 0)
@@ -400,6 +465,7 @@ func TestReaderReadsAtRandom(t *testing.T) {
 
 // TestNodeStoppedInTheMiddle: a node that stands still costs its reader little.
 func TestNodeStoppedInTheMiddle(t *testing.T) {
+	t.Parallel()
 	s := newStage(t)
 	want := bytesOf(5, 60*mib)
 	r := s.send(SendOptions{Paths: []string{s.write("file", want)}})
@@ -425,6 +491,7 @@ func TestNodeStoppedInTheMiddle(t *testing.T) {
 }
 
 func TestReceiveWhereOneNodeIsGone(t *testing.T) {
+	t.Parallel()
 	s := newStage(t)
 	root := s.makeTree()
 	r := s.send(SendOptions{Paths: []string{root}})
@@ -442,6 +509,7 @@ func TestReceiveWhereOneNodeIsGone(t *testing.T) {
 }
 
 func TestDiskFull(t *testing.T) {
+	t.Parallel()
 	s := newStage(t)
 	want := bytesOf(5, 20*mib)
 	r := s.send(SendOptions{Paths: []string{s.write("file", want)}})
@@ -467,6 +535,7 @@ func (f *failing) Write(p []byte) (int, error) {
 }
 
 func TestOpenedMayEndAReceive(t *testing.T) {
+	t.Parallel()
 	s := newStage(t)
 	r := s.send(s.options(nil))
 	no := errors.New("no")
@@ -476,7 +545,7 @@ func TestOpenedMayEndAReceive(t *testing.T) {
 		}
 		return no
 	}})
-	if !errors.Is(err, no) || s.Calls("startSession") != 0 || len(s.states()) != 0 {
-		t.Errorf("%v, %d sessions, %v", err, s.Calls("startSession"), s.states())
+	if !errors.Is(err, no) || s.Downloads() != 0 || len(s.states()) != 0 {
+		t.Errorf("%v, %d downloads, %v", err, s.Downloads(), s.states())
 	}
 }

@@ -43,8 +43,9 @@ type Share struct {
 	buffers *seal.Buffers
 	turn    chan struct{} // a place for each blob on its way
 
-	mu      sync.Mutex // guards session
-	session string
+	mu      sync.Mutex // guards what follows
+	session string     // its token, drawn here; empty until one is needed
+	begun   bool       // the server knows it
 }
 
 // OpenOptions of Open.
@@ -133,36 +134,41 @@ func (s *Share) list(ctx context.Context, record link.Record, page *api.Revision
 	return nil
 }
 
-// Start starts the download, which counts it, unless that was done before. The
-// session that it returns resumes it for 24 hours.
-func (s *Share) Start(ctx context.Context) (session string, err error) {
+// Start starts the download, which counts it, unless that was done before with
+// the same Session: within 24 hours that goes on with it. When the answer is lost
+// it may have counted, so that it is asked again with the same token.
+func (s *Share) Start(ctx context.Context) error {
+	token := s.Session()
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.session != "" {
-		return s.session, nil
+	if s.begun {
+		return nil
 	}
-	// Not tried again when the answer is lost: it may have counted.
-	answer, err := api.StartSession.Call(ctx, s.c.caller(), handleArgs(s.link.Handle), api.LinkAuth{Auth: id.Bytes32(s.keys.Auth)})
+	answer, err := retry(ctx, s.c, s.c.patience(), func(ctx context.Context) (api.LinkSession, error) {
+		return api.StartSession.Call(ctx, s.c.caller(), handleArgs(s.link.Handle), api.LinkAuth{Auth: id.Bytes32(s.keys.Auth), Session: token})
+	})
 	if err != nil {
-		if cause := context.Cause(ctx); cause != nil {
-			return "", cause
-		}
-		return "", err
+		return err
 	}
-	s.session, s.Left = answer.Session, answer.DownloadsLeft
-	return s.session, nil
+	s.begun, s.Left = true, answer.DownloadsLeft
+	return nil
 }
 
-// over forgets a session that the server does not take any more.
+// over notes that the server does not know the session any more.
 func (s *Share) over() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.session = ""
+	s.begun = false
 }
 
-func (s *Share) token() string {
+// Session is the token of the download's session. Whoever wants to resume keeps
+// it before Start is called.
+func (s *Share) Session() string {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	if s.session == "" {
+		s.session = id.Bytes32(id.New32()).String()
+	}
 	return s.session
 }
 
@@ -179,7 +185,7 @@ func (s *Share) Totals() (files, size int64) {
 
 // revisions asks for the records of these files, all that one answer holds.
 func (s *Share) revisions(ctx context.Context, files []descriptor.Content) (map[id.Revision]*revision, error) {
-	req := api.RevisionsRequest{Session: s.token()}
+	req := api.RevisionsRequest{Session: s.Session()}
 	want := map[id.Revision]descriptor.Content{}
 	for _, f := range files {
 		req.Revisions = append(req.Revisions, f.Revision)

@@ -35,13 +35,14 @@ func (s *Service) registerLinks(mux *http.ServeMux) {
 		if err != nil {
 			return api.LinkSession{}, err
 		}
-		if left := l.left(); left != nil && *left == 0 {
-			return api.LinkSession{}, api.NewProblem(api.LinkUsedUp, "used up")
+		if !l.sessions[req.Session] {
+			if left := l.left(); left != nil && *left == 0 {
+				return api.LinkSession{}, api.NewProblem(api.LinkUsedUp, "used up")
+			}
+			l.downloads++
+			l.sessions[req.Session] = true
 		}
-		l.downloads++
-		session := id.New[id.Key]().String()
-		l.sessions[session] = true
-		return api.LinkSession{Session: session, Expires: time.Now().Add(24 * time.Hour).Unix(), DownloadsLeft: l.left()}, nil
+		return api.LinkSession{Expires: time.Now().Add(24 * time.Hour).Unix(), DownloadsLeft: l.left()}, nil
 	})
 	handle(s, mux, api.GetRevisions, func(r api.Request, req api.RevisionsRequest) (api.RevisionsPage, error) {
 		l, err := s.session(r, req.Session)

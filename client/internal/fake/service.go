@@ -122,6 +122,16 @@ func (s *Service) Links() (handles []id.Handle) {
 	return handles
 }
 
+// Downloads that were counted, of all links.
+func (s *Service) Downloads() (sum int64) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, l := range s.links {
+		sum += l.downloads
+	}
+	return sum
+}
+
 // Revisions are those of all links.
 func (s *Service) Revisions() (all []api.RevisionEntry) {
 	s.mu.Lock()

@@ -181,16 +181,19 @@ func TestHostilePages(t *testing.T) {
 func TestHostileLinks(t *testing.T) {
 	r := newRig(t)
 	send := r.sent(nil, 5000)
-	started, err := api.StartSession.Call(t.Context(), r.call, linkArgs(send), api.LinkAuth{Auth: send.Auth})
+	token := id.Bytes32(id.New32()).String()
+	_, err := api.StartSession.Call(t.Context(), r.call, linkArgs(send), api.LinkAuth{Auth: send.Auth, Session: token})
 	r.must(err)
 	linkPath := "/api/v1/links/" + send.Link.Handle.String()
 	r.refuses("", map[string]hostile{
 		"auth too short":      {"POST", linkPath + "/look", `{"auth":"AAAA"}`, api.BadRequest},
 		"no auth":             {"POST", linkPath + "/look", `{}`, api.WrongKey},
+		"no token":            {"POST", linkPath + "/sessions", `{"auth":"` + send.Auth.String() + `"}`, api.BadRequest},
+		"a short token":       {"POST", linkPath + "/sessions", `{"auth":"` + send.Auth.String() + `","session":"AAAA"}`, api.BadRequest},
 		"handle that is none": {"POST", "/api/v1/links/x/look", `{}`, api.NotFound},
-		"huge from":           {"POST", linkPath + "/extents", `{"session":"` + started.Session + `","from":9223372036854775807,"count":9223372036854775807}`, api.NotFound},
-		"negative count":      {"POST", linkPath + "/extents", `{"session":"` + started.Session + `","from":0,"count":-1}`, api.BadRequest},
-		"cursor of junk":      {"POST", linkPath + "/revisions", `{"session":"` + started.Session + `","cursor":"'; DROP TABLE link"}`, api.BadRequest},
+		"huge from":           {"POST", linkPath + "/extents", `{"session":"` + token + `","from":9223372036854775807,"count":9223372036854775807}`, api.NotFound},
+		"negative count":      {"POST", linkPath + "/extents", `{"session":"` + token + `","from":0,"count":-1}`, api.BadRequest},
+		"cursor of junk":      {"POST", linkPath + "/revisions", `{"session":"` + token + `","cursor":"'; DROP TABLE link"}`, api.BadRequest},
 		"session of junk":     {"POST", linkPath + "/revisions", `{"session":"` + strings.Repeat("x", 100_000) + `"}`, api.SessionInvalid},
 		"deep nesting":        {"POST", linkPath + "/look", strings.Repeat("[", 100_000), api.BadRequest},
 	})

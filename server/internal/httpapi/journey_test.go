@@ -61,7 +61,7 @@ func TestJourney(t *testing.T) {
 
 func (r *rig) receive(send *servertest.Send) {
 	r.Helper()
-	ctx, auth := r.Context(), api.LinkAuth{Auth: send.Auth}
+	ctx, auth := r.Context(), api.LinkAuth{Auth: send.Auth, Session: id.Bytes32(id.New32()).String()}
 	look, err := api.LookLink.Call(ctx, r.call, linkArgs(send), auth)
 	r.must(err)
 	if look.Record != id.Encoding.EncodeToString(send.Link.Record) || *look.DownloadsLeft != 2 || look.Listing == nil || len(look.Copies) != 2 {
@@ -72,7 +72,7 @@ func (r *rig) receive(send *servertest.Send) {
 	if *session.DownloadsLeft != 1 || session.Expires != r.clock.Now().Add(24*time.Hour).Unix() {
 		r.Errorf("session %+v", session)
 	}
-	revisions, err := api.GetRevisions.Call(ctx, r.call, linkArgs(send), api.RevisionsRequest{Session: session.Session})
+	revisions, err := api.GetRevisions.Call(ctx, r.call, linkArgs(send), api.RevisionsRequest{Session: auth.Session})
 	r.must(err)
 	if len(revisions.Revisions) != 3 || revisions.Next != "" || len(revisions.Blobs) != 5 || len(revisions.Tickets) != 1 || len(revisions.Nodes) != 2 {
 		r.Errorf("revisions %+v", revisions)
@@ -84,7 +84,7 @@ func (r *rig) receive(send *servertest.Send) {
 		}
 	}
 	extents, err := api.GetExtents.Call(ctx, r.call, linkArgs(send), api.ExtentsRequest{
-		Session: session.Session, Revision: revisions.Revisions[2].ID, From: 1, Count: 2,
+		Session: auth.Session, Revision: revisions.Revisions[2].ID, From: 1, Count: 2,
 	})
 	r.must(err)
 	if len(extents.Extents) != 2 || extents.ExtentCount != 4 {
@@ -95,13 +95,22 @@ func (r *rig) receive(send *servertest.Send) {
 	if len(listing.Extents) != 1 {
 		r.Errorf("listing %+v", listing)
 	}
-	_, err = api.StartSession.Call(ctx, r.call, linkArgs(send), auth)
+	again, err := api.StartSession.Call(ctx, r.call, linkArgs(send), auth)
 	r.must(err)
-	_, err = api.StartSession.Call(ctx, r.call, linkArgs(send), auth)
+	if *again.DownloadsLeft != 1 {
+		r.Errorf("the same session again: %+v", again)
+	}
+	other := api.LinkAuth{Auth: send.Auth, Session: id.Bytes32(id.New32()).String()}
+	_, err = api.StartSession.Call(ctx, r.call, linkArgs(send), other)
+	r.must(err)
+	other.Session = id.Bytes32(id.New32()).String()
+	_, err = api.StartSession.Call(ctx, r.call, linkArgs(send), other)
 	r.want(err, api.LinkUsedUp)
+	for _, session := range []string{"", other.Session} {
+		_, err = api.LookLink.Call(ctx, r.call, linkArgs(send), api.LinkAuth{Auth: send.Auth, Session: session})
+		r.want(err, api.LinkUsedUp)
+	}
 	_, err = api.LookLink.Call(ctx, r.call, linkArgs(send), auth)
-	r.want(err, api.LinkUsedUp)
-	_, err = api.LookLink.Call(ctx, r.call, linkArgs(send), api.LinkAuth{Auth: send.Auth, Session: session.Session})
 	r.must(err)
 }
 

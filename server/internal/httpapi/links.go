@@ -32,11 +32,11 @@ func (s *server) startSession(ctx context.Context, r api.Request, req api.LinkAu
 	if err != nil {
 		return api.LinkSession{}, err
 	}
-	started, err := s.Links.Start(ctx, handle, req.Auth)
+	started, err := s.Links.Start(ctx, handle, share.Key{Auth: req.Auth, Session: req.Session})
 	if err != nil {
 		return api.LinkSession{}, problem(err)
 	}
-	return api.LinkSession{Session: started.Session, Expires: started.Ends, DownloadsLeft: left(started.Link)}, nil
+	return api.LinkSession{Expires: started.Ends, DownloadsLeft: left(started.Link)}, nil
 }
 
 func (s *server) getRevisions(ctx context.Context, r api.Request, req api.RevisionsRequest) (api.RevisionsPage, error) {

@@ -84,11 +84,22 @@ func limited(n int64) func(*servertest.Send) {
 
 func auth(s *servertest.Send) share.Key { return share.Key{Auth: s.Auth} }
 
-func (r *rig) start(s *servertest.Send) share.Started {
+// drawn is a key with a fresh session token.
+func drawn(auth id.Bytes32) share.Key {
+	return share.Key{Auth: auth, Session: id.Bytes32(id.New32()).String()}
+}
+
+type started struct {
+	share.Started
+	Session string
+}
+
+func (r *rig) start(s *servertest.Send) started {
 	r.Helper()
-	started, err := r.Start(r.Context(), s.Link.Handle, s.Auth)
+	key := drawn(s.Auth)
+	got, err := r.Start(r.Context(), s.Link.Handle, key)
 	r.must(err)
-	return started
+	return started{got, key.Session}
 }
 
 // readable fails unless every extent of the page is within a range of the

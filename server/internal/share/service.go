@@ -52,7 +52,7 @@ func New(store Store, fleet Fleet, key ed25519.PrivateKey, now func() time.Time)
 	return &Service{store: store, fleet: fleet, key: key, now: now}
 }
 
-// Key is what a caller shows: the link's auth value, a session's text, or both.
+// Key is what a caller shows: the link's auth value, a session's token, or both.
 type Key struct {
 	Auth    id.Bytes32
 	Session string
@@ -114,30 +114,33 @@ func (s *Service) lookable(ctx context.Context, l Link, r Reader, key Key) error
 	return s.checkSession(ctx, l, r, key.Session)
 }
 
-// Started is a session as the caller gets it: its text stands nowhere else.
+// Started is a session that runs.
 type Started struct {
 	Link
-	Session string
-	Ends    int64
+	Ends int64
 }
 
-// Start counts a download and starts a session.
-func (s *Service) Start(ctx context.Context, handle id.Handle, auth id.Bytes32) (Started, error) {
-	err := s.withAuth(ctx, handle, auth, func(Link, Reader) error { return nil })
+// Start counts a download and starts the session whose token the caller drew.
+// The same again, when the answer was lost, say, counts nothing.
+func (s *Service) Start(ctx context.Context, handle id.Handle, key Key) (Started, error) {
+	token, err := id.Parse32(key.Session)
+	if err != nil || id.Bytes32(token) == (id.Bytes32{}) {
+		return Started{}, fmt.Errorf("start download: %w: the session's token is not 32 random bytes", ErrRequest)
+	}
+	err = s.withAuth(ctx, handle, key.Auth, func(Link, Reader) error { return nil })
 	if err != nil {
 		return Started{}, fmt.Errorf("start download: %w", err)
 	}
 	now := s.now()
-	token := id.Bytes32(id.New32())
 	session := Session{Hash: sessionHash(handle, token), Expires: now.Add(sessionLife).Unix()}
-	l, err := s.store.StartSession(ctx, handle, session, now.Unix(), maxSessions)
+	l, ends, err := s.store.StartSession(ctx, handle, session, now.Unix(), maxSessions)
 	if errors.Is(err, ErrSession) {
 		err = &LimitedError{sessionWait}
 	}
 	if err != nil {
 		return Started{}, fmt.Errorf("start download: %w", err)
 	}
-	return Started{Link: l, Session: token.String(), Ends: session.Expires}, nil
+	return Started{Link: l, Ends: ends}, nil
 }
 
 // withAuth runs f if auth opens the link. Links that are gone say so to any
@@ -213,7 +216,7 @@ func (s *Service) checkSession(ctx context.Context, l Link, r Reader, session st
 	return ErrSession
 }
 
-// sessionHash is what is stored of a session's text: a thief of the database
+// sessionHash is what is stored of a session's token: a thief of the database
 // cannot go on with a download.
 func sessionHash(handle id.Handle, token id.Bytes32) [32]byte {
 	return sha256.Sum256(append(append([]byte("holdfast/v1/session-hash\x00"), handle[:]...), token[:]...))

@@ -60,7 +60,7 @@ func TestNothingWithoutTheKey(t *testing.T) {
 	r.want(err, share.ErrWrongKey)
 	_, err = r.Look(t.Context(), handle, share.Key{Auth: send.Link.Auth}) // what a thief of the database has
 	r.want(err, share.ErrWrongKey)
-	_, err = r.Start(t.Context(), handle, other.Auth)
+	_, err = r.Start(t.Context(), handle, drawn(other.Auth))
 	r.want(err, share.ErrWrongKey)
 	foreign := r.start(other).Session
 	for _, session := range []string{"", "x", foreign, send.Auth.String()} {
@@ -89,6 +89,32 @@ func TestSession(t *testing.T) {
 	r.want(err, share.ErrSession)
 }
 
+// TestStartIsIdempotent: a lost answer costs no download, and a token that was
+// not drawn is refused before anything is counted.
+func TestStartIsIdempotent(t *testing.T) {
+	r := newRig(t)
+	send := r.sent(limited(1), 5000)
+	handle, key := send.Link.Handle, drawn(send.Auth)
+	for _, token := range []string{"", "x", id.Bytes32{}.String(), key.Session + "A"} {
+		_, err := r.Start(t.Context(), handle, share.Key{Auth: send.Auth, Session: token})
+		r.want(err, share.ErrRequest)
+	}
+	first, err := r.Start(t.Context(), handle, key)
+	r.must(err)
+	r.clock.Add(time.Hour)
+	again, err := r.Start(t.Context(), handle, key)
+	r.must(err)
+	if first.Downloads != 1 || again.Downloads != 1 || again.Ends != first.Ends {
+		t.Errorf("first %+v, again %+v", first, again)
+	}
+	_, err = r.Start(t.Context(), handle, share.Key{Auth: id.New32(), Session: key.Session})
+	r.want(err, share.ErrWrongKey)
+	_, err = r.Start(t.Context(), handle, drawn(send.Auth))
+	r.want(err, share.ErrUsedUp)
+	_, err = r.Revisions(t.Context(), handle, key.Session, nil, "")
+	r.must(err)
+}
+
 // TestDownloadLimit: any number of receivers at once get no more downloads than
 // the sender allowed.
 func TestDownloadLimit(t *testing.T) {
@@ -98,7 +124,7 @@ func TestDownloadLimit(t *testing.T) {
 	results := make(chan error, 60)
 	for range cap(results) {
 		wg.Go(func() {
-			_, err := r.Start(t.Context(), send.Link.Handle, send.Auth)
+			_, err := r.Start(t.Context(), send.Link.Handle, drawn(send.Auth))
 			results <- err
 		})
 	}
@@ -126,7 +152,7 @@ func TestUsedUp(t *testing.T) {
 	if left, ok := started.Left(); !ok || left != 0 {
 		t.Errorf("left %d, %v", left, ok)
 	}
-	_, err := r.Start(t.Context(), handle, send.Auth)
+	_, err := r.Start(t.Context(), handle, drawn(send.Auth))
 	r.want(err, share.ErrUsedUp)
 	_, err = r.Look(t.Context(), handle, auth(send))
 	r.want(err, share.ErrUsedUp)
@@ -177,7 +203,7 @@ func TestGone(t *testing.T) {
 			for _, key := range []id.Bytes32{send.Auth, id.New32()} {
 				_, err := r.Look(t.Context(), handle, share.Key{Auth: key, Session: session})
 				r.want(err, c.want)
-				_, err = r.Start(t.Context(), handle, key)
+				_, err = r.Start(t.Context(), handle, drawn(key))
 				r.want(err, c.want)
 			}
 			_, err := r.Revisions(t.Context(), handle, session, nil, "")
@@ -261,7 +287,7 @@ func TestWrongKeysAreLimited(t *testing.T) {
 	}
 	limitedFor(try(id.New32()), 10)
 	limitedFor(try(send.Auth), 10) // right keys as well
-	_, err := r.Start(t.Context(), handle, send.Auth)
+	_, err := r.Start(t.Context(), handle, drawn(send.Auth))
 	limitedFor(err, 10)
 	r.clock.Add(4 * time.Second)
 	limitedFor(try(send.Auth), 6)

@@ -18,8 +18,10 @@ type Store interface {
 	// StartSession counts a download and adds a session, if the link is live,
 	// has not expired at now, and has a download left: else ErrExpired and the
 	// like, or ErrUsedUp. If the link has most sessions alive already it fails
-	// with ErrSession. It returns the link with its new count.
-	StartSession(ctx context.Context, handle id.Handle, s Session, now int64, most int) (Link, error)
+	// with ErrSession. A session with that hash that is alive at now is found again:
+	// nothing is counted or changed. It returns the link with its new count, and
+	// when the session ends.
+	StartSession(ctx context.Context, handle id.Handle, s Session, now int64, most int) (l Link, ends int64, err error)
 	// EndLink ends a live link: its upload, revisions, extents, blobs, sessions,
 	// record and hashes are destroyed, all but Handle, Manage, State and
 	// EndedDay, and every node that the upload's tickets named gets an order to

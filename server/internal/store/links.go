@@ -103,8 +103,13 @@ func readTries(ctx context.Context, q queryer, handle id.Handle) (free int64, er
 }
 
 // Session implements share.Reader.
-func (r *linkReader) Session(ctx context.Context, hash [32]byte) (ends int64, err error) {
-	err = r.q.QueryRowContext(ctx, `SELECT expires FROM link_session WHERE token = $1 AND link = $2`, hash[:], r.link.num).Scan(&ends)
+func (r *linkReader) Session(ctx context.Context, hash [32]byte) (int64, error) {
+	return readSession(ctx, r.q, r.link.num, hash)
+}
+
+// readSession returns when a session of the link ends, 0 if there is none.
+func readSession(ctx context.Context, q queryer, link int64, hash [32]byte) (ends int64, err error) {
+	err = q.QueryRowContext(ctx, `SELECT expires FROM link_session WHERE token = $1 AND link = $2`, hash[:], link).Scan(&ends)
 	if err != nil && !errors.Is(err, sql.ErrNoRows) {
 		return 0, fmt.Errorf("read session: %w", err)
 	}
@@ -208,7 +213,7 @@ func (s *Store) FailLink(ctx context.Context, handle id.Handle, change func(int6
 }
 
 // StartSession implements share.Store.
-func (s *Store) StartSession(ctx context.Context, handle id.Handle, session share.Session, now int64, most int) (l share.Link, err error) {
+func (s *Store) StartSession(ctx context.Context, handle id.Handle, session share.Session, now int64, most int) (l share.Link, ends int64, err error) {
 	err = s.write(ctx, func(tx *sql.Tx) error {
 		row, err := readLink(ctx, tx, handle)
 		if err != nil {
@@ -216,6 +221,13 @@ func (s *Store) StartSession(ctx context.Context, handle id.Handle, session shar
 		}
 		if err := row.Stands(now); err != nil {
 			return err
+		}
+		if ends, err = readSession(ctx, tx, row.num, session.Hash); err != nil {
+			return err
+		}
+		if ends > now { // started before; the answer was lost, or the caller goes on
+			l = row.Link
+			return nil
 		}
 		if left, limited := row.Left(); limited && left == 0 {
 			return share.ErrUsedUp
@@ -227,15 +239,15 @@ func (s *Store) StartSession(ctx context.Context, handle id.Handle, session shar
 		if alive >= most {
 			return share.ErrSession
 		}
-		if err := exec(ctx, tx, "add session", `INSERT INTO link_session (token, link, expires) VALUES ($1, $2, $3)`,
-			session.Hash[:], row.num, session.Expires); err != nil {
+		if err := exec(ctx, tx, "add session", `INSERT INTO link_session (token, link, expires) VALUES ($1, $2, $3)
+			ON CONFLICT (token) DO UPDATE SET expires = excluded.expires`, session.Hash[:], row.num, session.Expires); err != nil {
 			return err
 		}
-		l = row.Link
+		l, ends = row.Link, session.Expires
 		l.Downloads++
 		return exec(ctx, tx, "count download", `UPDATE link SET downloads = downloads + 1 WHERE num = $1`, row.num)
 	})
-	return l, err
+	return l, ends, err
 }
 
 // EndLink implements share.Store.

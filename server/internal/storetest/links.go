@@ -27,6 +27,7 @@ func Links(t *testing.T, open func(*testing.T) Store) {
 		"a limit is never exceeded":            limitHolds,
 		"sessions at once are bounded":         sessionsBounded,
 		"no session of what has ended":         noSessionAfter,
+		"a session that lives is found again":  sessionsFound,
 		"an ended link keeps nothing":          endedKeepsNothing,
 		"ending twice keeps the first reason":  endedOnce,
 		"links to be ended":                    linksToEnd,
@@ -76,7 +77,7 @@ func unknownLinks(s *suite) {
 	_, err := s.link(none)
 	s.want(err, share.ErrNotFound)
 	s.want(s.EndLink(s.Context(), none, share.Revoked, someDay), share.ErrNotFound)
-	_, err = s.StartSession(s.Context(), none, share.Session{}, now, 1)
+	_, _, err = s.StartSession(s.Context(), none, share.Session{}, now, 1)
 	s.want(err, share.ErrNotFound)
 }
 
@@ -159,7 +160,7 @@ func triesCounted(s *suite) {
 
 func (s *suite) start(handle id.Handle, ends int64) (share.Session, error) {
 	session := share.Session{Hash: id.New32(), Expires: ends}
-	_, err := s.StartSession(s.Context(), handle, session, now, 100)
+	_, _, err := s.StartSession(s.Context(), handle, session, now, 100)
 	return session, err
 }
 
@@ -168,10 +169,10 @@ func sessionsCounted(s *suite) {
 	_, other := s.committed(0)
 	first, err := s.start(send.Link.Handle, now+50)
 	s.must(err)
-	l, err := s.StartSession(s.Context(), send.Link.Handle, share.Session{Hash: id.New32(), Expires: now + 60}, now, 100)
+	l, ends, err := s.StartSession(s.Context(), send.Link.Handle, share.Session{Hash: id.New32(), Expires: now + 60}, now, 100)
 	s.must(err)
-	if l.Downloads != 2 {
-		s.Errorf("downloads %d", l.Downloads)
+	if l.Downloads != 2 || ends != now+60 {
+		s.Errorf("downloads %d, ends %d", l.Downloads, ends)
 	}
 	_, err = s.start(send.Link.Handle, now+50)
 	s.want(err, share.ErrUsedUp)
@@ -185,6 +186,34 @@ func sessionsCounted(s *suite) {
 			s.Errorf("another link's session: %d, %v", ends, err)
 		}
 	})
+}
+
+// sessionsFound: starting a session that lives counts nothing, also when none is
+// left; one that has ended is counted like a new one.
+func sessionsFound(s *suite) {
+	_, send := s.committed(2)
+	handle := send.Link.Handle
+	first, err := s.start(handle, now+50)
+	s.must(err)
+	for _, left := range []int64{1, 1} {
+		l, ends, err := s.StartSession(s.Context(), handle, share.Session{Hash: first.Hash, Expires: now + 70}, now+20, 1)
+		s.must(err)
+		if have, _ := l.Left(); have != left || ends != now+50 {
+			s.Errorf("left %d, ends %d", have, ends)
+		}
+	}
+	l, ends, err := s.StartSession(s.Context(), handle, share.Session{Hash: first.Hash, Expires: now + 100}, now+50, 100)
+	s.must(err)
+	if l.Downloads != 2 || ends != now+100 {
+		s.Errorf("after its end: %d downloads, ends %d", l.Downloads, ends)
+	}
+	l, _, err = s.StartSession(s.Context(), handle, share.Session{Hash: first.Hash, Expires: now + 120}, now+60, 100)
+	s.must(err)
+	if l.Downloads != 2 {
+		s.Errorf("again: %d downloads", l.Downloads)
+	}
+	_, _, err = s.StartSession(s.Context(), handle, share.Session{Hash: first.Hash, Expires: now + 150}, now+100, 100)
+	s.want(err, share.ErrUsedUp)
 }
 
 func limitHolds(s *suite) {
@@ -215,12 +244,12 @@ func limitHolds(s *suite) {
 func sessionsBounded(s *suite) {
 	_, send := s.committed(0)
 	for range 3 {
-		_, err := s.StartSession(s.Context(), send.Link.Handle, share.Session{Hash: id.New32(), Expires: now + 5}, now, 3)
+		_, _, err := s.StartSession(s.Context(), send.Link.Handle, share.Session{Hash: id.New32(), Expires: now + 5}, now, 3)
 		s.must(err)
 	}
-	_, err := s.StartSession(s.Context(), send.Link.Handle, share.Session{Hash: id.New32(), Expires: now + 5}, now, 3)
+	_, _, err := s.StartSession(s.Context(), send.Link.Handle, share.Session{Hash: id.New32(), Expires: now + 5}, now, 3)
 	s.want(err, share.ErrSession)
-	_, err = s.StartSession(s.Context(), send.Link.Handle, share.Session{Hash: id.New32(), Expires: now + 50}, now+5, 3)
+	_, _, err = s.StartSession(s.Context(), send.Link.Handle, share.Session{Hash: id.New32(), Expires: now + 50}, now+5, 3)
 	s.must(err)
 }
 
@@ -234,7 +263,7 @@ func noSessionAfter(s *suite) {
 	_, send := s.committed(0)
 	l, err := s.link(send.Link.Handle)
 	s.must(err)
-	_, err = s.StartSession(s.Context(), send.Link.Handle, share.Session{}, l.Expires, 1)
+	_, _, err = s.StartSession(s.Context(), send.Link.Handle, share.Session{}, l.Expires, 1)
 	s.want(err, share.ErrExpired)
 }
 

@@ -7,6 +7,7 @@ import (
 	"testing"
 	"time"
 
+	"holdfast/format/id"
 	"holdfast/server/internal/servertest"
 	"holdfast/server/internal/share"
 	"holdfast/server/internal/store"
@@ -57,10 +58,11 @@ func BenchmarkLargeBundle(b *testing.B) {
 			return err
 		})
 		step("download", func() error {
-			started, err := links.Start(b.Context(), send.Link.Handle, send.Auth)
+			key := share.Key{Auth: send.Auth, Session: id.Bytes32(id.New32()).String()}
+			_, err := links.Start(b.Context(), send.Link.Handle, key)
 			for cursor := ""; err == nil; {
 				var p *share.Page
-				if p, err = links.Revisions(b.Context(), send.Link.Handle, started.Session, nil, cursor); err == nil {
+				if p, err = links.Revisions(b.Context(), send.Link.Handle, key.Session, nil, cursor); err == nil {
 					if cursor = p.Next; cursor == "" {
 						return nil
 					}

@@ -230,8 +230,9 @@ export interface Limits {
 export interface LinkAuth {
   auth: Bytes32;
   /**
-   * Session lets whoever started a download look again when no downloads are left. StartSession takes no notice of
-   * it.
+   * Session is the session's token: 32 random bytes as text, drawn by the client. StartSession needs it, and with
+   * a token of a session that lives it counts nothing and starts nothing new. LookLink takes it to let whoever
+   * started a download look again when no downloads are left.
    */
   session?: string;
 }
@@ -250,7 +251,6 @@ export interface LinkLook {
 
 /** LinkSession is a started download. */
 export interface LinkSession {
-  session: string;
   expires: number;
   downloadsLeft?: number;
 }

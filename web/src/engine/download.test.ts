@@ -36,8 +36,8 @@ function use(w: World): void {
 let failovers = 0;
 async function download(): Promise<Bytes> {
   failovers = 0;
-  const opened = await lookAt(world.handle, world.fragment, null);
-  const job = prepare(opened, 'session', 0);
+  const opened = await lookAt(world.handle, world.fragment, null, 'session');
+  const job = prepare(opened, 0);
   const run = await Download.create(job, () => failovers++);
   const parts: Bytes[] = [];
   const [file] = job.files;
@@ -166,8 +166,8 @@ describe('a download', () => {
   });
 
   it('stops when it is cancelled', async () => {
-    const opened = await lookAt(world.handle, world.fragment, null);
-    const job = prepare(opened, 'session', 0);
+    const opened = await lookAt(world.handle, world.fragment, null, 'session');
+    const job = prepare(opened, 0);
     const run = await Download.create(job, () => {});
     run.cancel();
     vi.stubGlobal('fetch', (_: string, init?: RequestInit) => {

@@ -6,6 +6,7 @@ import linkWorkerUrl from './link.worker.ts?worker&url';
 import type { DownloadJob, FromLink, FromSend, FromService, ToLink, ToSend, ToService } from './messages.ts';
 import sendWorkerUrl from './send.worker.ts?worker&url';
 import { service } from './service.ts';
+import { sessionToken } from './session.ts';
 import { scriptUrl } from './trusted.ts';
 import {
   type DownloadProgress,
@@ -212,7 +213,8 @@ export const engine: Engine = {
     }
   },
   async look(handle, fragment, password) {
-    const answer = await ask({ kind: 'look', handle, fragment, password: password ?? null });
+    const session = sessionToken(handle);
+    const answer = await ask({ kind: 'look', handle, fragment, password: password ?? null, session });
     if (answer.kind !== 'view') throw new EngineError('internal');
     return answer.view;
   },

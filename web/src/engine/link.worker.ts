@@ -7,32 +7,36 @@ import type { FromLink, ToLink } from './messages.ts';
 
 declare const self: DedicatedWorkerGlobalScope;
 const opened = new Map<string, OpenedLink>();
-const sessions = new Map<string, { session: string; expires: number }>();
+/** When the sessions end that were started or found running, by handle. */
+const running = new Map<string, number>();
 const post = (message: FromLink): void => self.postMessage(message);
 
 /** Pages forward these ticks to the service worker, which dies without them. Timers of pages in the background are slowed, those of workers are not. */
 const TICK_MS = 5000;
 setInterval(() => post({ kind: 'tick' }), TICK_MS);
 
-/** One session for each link and day: it counts as one download however often it is used. */
-async function sessionFor(link: OpenedLink): Promise<string> {
-  const known = sessions.get(link.handle);
-  if (known && known.expires > Date.now() / 1000 + 60) return known.session;
-  const fresh = await call('startSession', { auth: link.auth }, { path: { handle: link.handle } });
-  sessions.set(link.handle, fresh);
-  return fresh.session;
+/**
+ * One session for each link, tab and day: it counts as one download however often it is used. Asking again with the same
+ * token counts nothing, so that a lost answer or a reload costs no download.
+ */
+async function startSession(link: OpenedLink): Promise<void> {
+  const ends = running.get(link.handle);
+  if (ends !== undefined && ends > Date.now() / 1000 + 60) return;
+  const { expires } = await call('startSession', { ...link.access }, { path: { handle: link.handle } });
+  running.set(link.handle, expires);
 }
 
 async function answer(message: ToLink): Promise<FromLink> {
   const { id } = message;
   if (message.kind === 'look') {
-    const link = await lookAt(message.handle, message.fragment, message.password);
+    const link = await lookAt(message.handle, message.fragment, message.password, message.session);
     opened.set(link.view.id, link);
     return { id, kind: 'view', view: link.view };
   }
   const link = opened.get(message.view);
   if (!link) throw new RangeError('a view that was not opened here');
-  return { id, kind: 'prepared', job: prepare(link, await sessionFor(link), message.what) };
+  await startSession(link);
+  return { id, kind: 'prepared', job: prepare(link, message.what) };
 }
 
 self.addEventListener('message', ({ data }: MessageEvent<ToLink>) => {

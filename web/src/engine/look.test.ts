@@ -7,7 +7,7 @@ import { problemAnswer, World } from './world.kit.ts';
 async function look(world: World, password: string | null = null): ReturnType<typeof lookAt> {
   vi.stubGlobal('fetch', world.fetch);
   try {
-    return await lookAt(world.handle, world.fragment, password);
+    return await lookAt(world.handle, world.fragment, password, 'session');
   } catch (error) {
     throw toEngineError(error);
   }
@@ -35,9 +35,9 @@ describe('looking at a link', () => {
     const opened = await look(await World.make([['a.txt', pattern(10)], files[0]]));
     expect(opened.view).toMatchObject({ kind: 'bundle', title: 'several', bytes: 30 });
     expect(opened.view.entries.map((e) => e.path)).toEqual(['a.txt', 'b/two.txt']);
-    expect(prepare(opened, 's', 'all')).toMatchObject({ name: 'several.zip', zip: true });
-    expect(prepare(opened, 's', 1)).toMatchObject({ name: 'two.txt', zip: false });
-    expect(() => prepare(opened, 's', 7)).toThrow(RangeError);
+    expect(prepare(opened, 'all')).toMatchObject({ name: 'several.zip', zip: true });
+    expect(prepare(opened, 1)).toMatchObject({ name: 'two.txt', zip: false });
+    expect(() => prepare(opened, 7)).toThrow(RangeError);
   });
 
   it('T12: a listing that is damaged, or another’s, opens nothing', async () => {
@@ -93,7 +93,7 @@ describe('looking at a link', () => {
       bodies.push(url, init.body, init.headers);
       return world.fetch(url);
     });
-    await lookAt(world.handle, world.fragment, 'right');
+    await lookAt(world.handle, world.fragment, 'right', 'session');
     const said = JSON.stringify(bodies);
     expect(said).not.toContain('right');
     expect(said).not.toContain(world.fragment.slice(4, 40));
@@ -109,7 +109,7 @@ describe('looking at a link', () => {
       [handle, `B${fragment.slice(1)}`, 'unknown-link'],
       ['A'.repeat(22), fragment, 'checksum'],
     ] as const;
-    for (const [h, f, code] of cases) await expect(lookAt(h, f, null)).rejects.toMatchObject({ code });
+    for (const [h, f, code] of cases) await expect(lookAt(h, f, null, 'session')).rejects.toMatchObject({ code });
     expect(world.requests).toEqual([]);
     expect(linkError(new TypeError('x')).code).toBe('internal');
   });

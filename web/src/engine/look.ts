@@ -20,22 +20,34 @@ import { EngineError, type LinkEntry, type LinkView, type Place } from './types.
 /** A bundle's listing may weigh 64 MiB; more is refused before it is read. */
 const MAX_LISTING = 64 * 1024 * 1024;
 
+/** What the server wants to see before it gives anything. */
+export interface LinkAccess {
+  readonly auth: string;
+  /** The token of this tab's session: with one that runs, a link may be looked at that has no download left. */
+  readonly session: string;
+}
+
 export interface OpenedLink {
   readonly view: LinkView;
   readonly descriptors: readonly Descriptor[];
-  readonly auth: string;
+  readonly access: LinkAccess;
   readonly handle: string;
 }
 
 /** Looks at a link: costs no download. Throws EngineError. */
-export async function lookAt(handleText: string, fragment: string, password: string | null): Promise<OpenedLink> {
+export async function lookAt(
+  handleText: string,
+  fragment: string,
+  password: string | null,
+  session: string,
+): Promise<OpenedLink> {
   const link = await parseLink(handleText, fragment);
   const { handle } = link;
   const keys = await deriveLinkKeys(link, password ?? undefined);
-  const auth = toText(keys.auth);
+  const access: LinkAccess = { auth: toText(keys.auth), session };
   let look: LinkLook;
   try {
-    look = await call('lookLink', { auth }, { path: { handle: handleText } });
+    look = await call('lookLink', { ...access }, { path: { handle: handleText } });
   } catch (error) {
     const wrong = error instanceof EngineError && error.code === 'wrong-key' && password !== null;
     throw wrong ? new EngineError('wrong-password') : error;
@@ -57,7 +69,7 @@ export async function lookAt(handleText: string, fragment: string, password: str
     downloadsLeft: look.downloadsLeft ?? null,
     places,
   };
-  return { view, descriptors: opened.entries, auth, handle: handleText };
+  return { view, descriptors: opened.entries, access, handle: handleText };
 }
 
 /** A link from its text. Throws EngineError with cut, unknown-link or checksum. */
@@ -117,8 +129,9 @@ async function* readPieces(
 }
 
 /** What the service worker needs to fetch one entry, or all. */
-export function prepare(opened: OpenedLink, session: string, what: number | 'all'): DownloadJob {
+export function prepare(opened: OpenedLink, what: number | 'all'): DownloadJob {
   const { descriptors, view, handle } = opened;
+  const { session } = opened.access;
   if (what !== 'all') {
     const one = descriptors[what];
     if (!one) throw new RangeError(`entry ${what}`);

@@ -12,7 +12,7 @@ export type FromSend =
 
 /** Questions to the worker that opens links; each has a number, by which its answer is known. */
 export type ToLink = { id: number } & (
-  | { kind: 'look'; handle: string; fragment: string; password: string | null }
+  | { kind: 'look'; handle: string; fragment: string; password: string | null; session: string }
   | { kind: 'prepare'; view: string; what: number | 'all' }
 );
 export type FromLink =

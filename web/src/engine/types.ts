@@ -128,7 +128,7 @@ export interface Engine {
   /** Throws EngineError with no-key, cut, unknown-link or checksum. */
   parse(handle: string, fragment: string): Promise<LinkParts>;
   look(handle: string, fragment: string, password?: string): Promise<LinkView>;
-  /** Streams one entry, or all as a ZIP, to disk. Starting counts as a download, once for each opened link and day. */
+  /** Streams one entry, or all as a ZIP, to disk. Starting counts as a download, once for each link, tab and day. */
   download(view: LinkView, what: number | 'all', onProgress: (p: DownloadProgress) => void): Task<void>;
 }
 

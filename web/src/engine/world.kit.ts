@@ -163,7 +163,7 @@ export class World {
     const other = this.answers.get(what);
     if (other) return other();
     if (what === 'look') return Response.json(this.look);
-    if (what === 'sessions') return Response.json({ session: 'session', expires: 4_000_000_000 });
+    if (what === 'sessions') return Response.json({ expires: 4_000_000_000 });
     if (what === 'revisions') return Response.json(this.page);
     if (what === 'extents') {
       const large = this.page.revisions.find((r) => r.extentCount > 1);
