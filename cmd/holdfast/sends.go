@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"strings"
 	"text/tabwriter"
 	"time"
 
@@ -96,48 +95,42 @@ func (c *unsendCmd) Run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	manage, err := c.manage(dir, l)
+	m, err := c.manage(dir, l, base)
 	if err != nil {
 		return err
 	}
-	client, err := c.client(base)
+	client, err := c.client(m.server)
 	if err != nil {
 		return err
 	}
-	if err := client.Revoke(ctx, l.Handle, manage); err != nil {
+	if err := client.Revoke(ctx, l.Handle, m.secret); err != nil {
 		return err
 	}
-	if err := dir.ForgetSend(l.Handle); err != nil {
-		return err
+	if m.sent != nil {
+		if err := dir.ForgetSend(l.Handle); err != nil {
+			return err
+		}
 	}
 	if c.JSON {
 		return printJSON(struct {
 			Revoked string `json:"revoked"`
-		}{l.Address(base)})
+		}{l.Address(m.server)})
 	}
 	note("Revoked: the link opens nothing any more, and the copies are being deleted. Copies that were downloaded before are beyond reach.")
 	return nil
 }
 
-func (c *unsendCmd) manage(dir home.Dir, l link.Link) (link.Secret, error) {
+func (c *unsendCmd) manage(dir home.Dir, l link.Link, base string) (managed, error) {
 	if c.ManageFile != "" {
-		file, err := os.Open(c.ManageFile)
-		if err != nil {
-			return link.Secret{}, fmt.Errorf("--manage-file: %w", err)
-		}
-		defer file.Close()
-		text, err := firstLine(file)
-		if err != nil {
-			return link.Secret{}, fmt.Errorf("--manage-file: %w", err)
-		}
-		return link.ParseSecret(strings.TrimSpace(text))
+		return given(dir, l, base, c.ManageFile)
 	}
-	s, err := dir.FindSend(l.Handle)
-	if errors.Is(err, home.ErrUnknownSend) {
-		return link.Secret{}, fmt.Errorf("%w (or give the secret with --manage-file)", err)
+	m, err := ownSend(dir, l, base)
+	var usage *usageError
+	switch {
+	case errors.Is(err, home.ErrUnknownSend):
+		return m, fmt.Errorf("%w (or give the secret with --manage-file)", err)
+	case errors.As(err, &usage):
+		return m, fmt.Errorf("%w. If the service has moved, give the secret with --manage-file", err)
 	}
-	if err != nil {
-		return link.Secret{}, err
-	}
-	return link.ParseSecret(s.Manage)
+	return m, err
 }

@@ -71,29 +71,25 @@ func (c *whereCmd) own(ctx context.Context, l link.Link, base string, noKey erro
 	if err != nil {
 		return err
 	}
-	sent, err := dir.FindSend(l.Handle)
+	m, err := ownSend(dir, l, base)
 	if errors.Is(err, home.ErrUnknownSend) {
 		return noKey
 	}
 	if err != nil {
 		return err
 	}
-	manage, err := link.ParseSecret(sent.Manage)
+	client, err := c.client(m.server)
 	if err != nil {
 		return err
 	}
-	client, err := c.client(base)
-	if err != nil {
-		return err
-	}
-	state, nodes, err := client.Status(ctx, l.Handle, manage)
+	state, nodes, err := client.Status(ctx, l.Handle, m.secret)
 	if err != nil {
 		return err
 	}
 	if state.State != "live" {
 		note("This link is %s: its copies are gone or being deleted.", state.State)
 	}
-	return c.print([]placedJSON{{Path: sent.Name, Bytes: sent.Bytes}}, copiesJSON(nodes), client.States(ctx, nodes))
+	return c.print([]placedJSON{{Path: m.sent.Name, Bytes: m.sent.Bytes}}, copiesJSON(nodes), client.States(ctx, nodes))
 }
 
 func (c *whereCmd) print(files []placedJSON, copies []copyJSON, states []string) error {
