@@ -20,6 +20,19 @@ const maxResponse = 16 << 20
 // ErrUnreachable wraps every failure to get an answer at all.
 var ErrUnreachable = errors.New("no answer")
 
+// CallError is a call that failed. Its text leaves the operation out: whoever
+// reads it does not know the names of calls.
+type CallError struct {
+	Operation string // Info.ID of the endpoint
+	Err       error
+}
+
+// Error is the reason alone.
+func (e *CallError) Error() string { return e.Err.Error() }
+
+// Unwrap gives the reason.
+func (e *CallError) Unwrap() error { return e.Err }
+
 // Caller sends requests to one base URL.
 type Caller struct {
 	// Base is the server's or node's URL without a trailing slash.
@@ -33,9 +46,18 @@ type Args struct {
 	Secret string
 }
 
-// Call sends req to e and decodes the answer. Failures are a *Problem from the
-// other side, or wrap ErrUnreachable. The endpoint's time-out applies.
+// Call sends req to e and decodes the answer. Failures are a *CallError around a
+// *Problem from the other side, or around ErrUnreachable. The endpoint's time-out
+// applies.
 func (e Endpoint[Req, Res]) Call(ctx context.Context, c Caller, args Args, req Req) (Res, error) {
+	res, err := e.call(ctx, c, args, req)
+	if err != nil {
+		return res, &CallError{e.ID, err}
+	}
+	return res, nil
+}
+
+func (e Endpoint[Req, Res]) call(ctx context.Context, c Caller, args Args, req Req) (Res, error) {
 	var res Res
 	ctx, cancel := context.WithTimeout(ctx, e.Timeout)
 	defer cancel()
@@ -45,17 +67,17 @@ func (e Endpoint[Req, Res]) Call(ctx context.Context, c Caller, args Args, req R
 	}
 	httpRes, err := c.HTTP.Do(httpReq)
 	if err != nil {
-		return res, fmt.Errorf("%s: %w: %w", e.ID, ErrUnreachable, redact(err))
+		return res, fmt.Errorf("%w: %w", ErrUnreachable, redact(err))
 	}
 	defer httpRes.Body.Close()
 	if httpRes.StatusCode >= 300 {
-		return res, fmt.Errorf("%s: %w", e.ID, ReadProblem(httpRes))
+		return res, ReadProblem(httpRes)
 	}
 	if _, empty := any(res).(Empty); empty {
 		return res, nil
 	}
 	if err := json.NewDecoder(io.LimitReader(httpRes.Body, maxResponse)).Decode(&res); err != nil {
-		return res, fmt.Errorf("%s: %w: answer not understood: %w", e.ID, ErrUnreachable, err)
+		return res, fmt.Errorf("%w: answer not understood: %w", ErrUnreachable, err)
 	}
 	return res, nil
 }
@@ -69,13 +91,13 @@ func (e Endpoint[Req, Res]) request(ctx context.Context, base string, args Args,
 	if e.MaxBody > 0 {
 		raw, err := json.Marshal(req)
 		if err != nil {
-			return nil, fmt.Errorf("%s: encode: %w", e.ID, err)
+			return nil, fmt.Errorf("encode: %w", err)
 		}
 		body = bytes.NewReader(raw)
 	}
 	httpReq, err := http.NewRequestWithContext(ctx, e.Method, base+path, body)
 	if err != nil {
-		return nil, fmt.Errorf("%s: %w", e.ID, err)
+		return nil, err
 	}
 	httpReq.Header.Set(HeaderVersion, Version)
 	if body != nil {

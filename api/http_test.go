@@ -62,6 +62,22 @@ func TestCallAndHandle(t *testing.T) {
 	}
 }
 
+// TestProblemsAreOneLine: what the other side says cannot steer a terminal, nor
+// pass for a line of this program; the name of the call is for logs.
+func TestProblemsAreOneLine(t *testing.T) {
+	c, _ := serve(t, func(context.Context, Request, question) (answer, error) {
+		return answer{}, &Problem{Title: "T\x1b[2J", Detail: "D\n" + strings.Repeat("é", maxShown), Status: 400, Code: "c\r"}
+	})
+	_, err := ask.Call(t.Context(), c, args, question{})
+	var call *CallError
+	if !errors.As(err, &call) || call.Operation != "ask" {
+		t.Fatalf("have %#v", err)
+	}
+	if text := err.Error(); !strings.HasPrefix(text, `T\u{1B}[2J: D\u{0A}é`) || !strings.HasSuffix(text, `é… (c\u{0D})`) || len(text) > maxShown+50 {
+		t.Errorf("have %q", text)
+	}
+}
+
 func TestProblemsComeThrough(t *testing.T) {
 	c, failed := serve(t, func(context.Context, Request, question) (answer, error) {
 		p := NewProblem(RateLimited, "Wait.")

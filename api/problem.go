@@ -1,6 +1,11 @@
 package api
 
-import "fmt"
+import (
+	"fmt"
+	"strings"
+
+	"holdfast/format/descriptor"
+)
 
 // Code is the stable name of a problem. Codes are never reused for another meaning.
 type Code string
@@ -119,12 +124,24 @@ func NewProblem(code Code, format string, args ...any) *Problem {
 	}
 }
 
-// Error implements error.
+// maxShown bounds how much of a problem's text Error shows, in bytes.
+const maxShown = 1000
+
+// Error is the problem in one line. All of it is the other side's word, which
+// may be hostile: what could steer a terminal or begin a line is escaped.
 func (p *Problem) Error() string {
+	text := fmt.Sprintf("%s: %s", p.Title, p.Detail)
 	if p.Detail == "" {
-		return fmt.Sprintf("%s (%s)", p.Title, p.Code)
+		text = p.Title
 	}
-	return fmt.Sprintf("%s: %s (%s)", p.Title, p.Detail, p.Code)
+	return fmt.Sprintf("%s (%s)", shown(text), shown(string(p.Code)))
+}
+
+func shown(text string) string {
+	if len(text) > maxShown {
+		text = strings.ToValidUTF8(text[:maxShown], "") + "…"
+	}
+	return descriptor.Display(text)
 }
 
 // Is lets errors.Is(err, api.LinkExpired) work.

@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"holdfast/api"
+	"holdfast/format/descriptor"
 	"holdfast/format/id"
 )
 
@@ -146,7 +147,7 @@ func (u *Uploader) events(ctx context.Context, body io.Reader, at target, name i
 		case e.Failed != nil:
 			u.health.failed(e.Failed.Node, time.Now(), 0)
 			if n, known := u.Grant().Nodes[e.Failed.Node]; known {
-				u.Fault(Fault{n, name, fmt.Errorf("not reached by %s (%s)", at.node.Label(), e.Failed.Code)})
+				u.Fault(Fault{n, name, fmt.Errorf("not reached by %s (%s)", at.node.Label(), descriptor.Display(string(e.Failed.Code)))})
 			}
 		case e.Problem != nil:
 			return e.Problem

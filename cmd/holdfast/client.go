@@ -82,9 +82,6 @@ func printJSON(v any) error {
 	return nil
 }
 
-// note tells people something on stderr.
-func note(format string, args ...any) { fmt.Fprintf(os.Stderr, format+"\n", args...) }
-
 func terminal(f *os.File) bool { return term.IsTerminal(int(f.Fd())) }
 
 // maxLine bounds what is read of a line or file that holds a link or password.

@@ -4,8 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"os"
-	"regexp"
 
 	"holdfast/api"
 	"holdfast/client/blobs"
@@ -100,16 +98,13 @@ func fail(err error) int {
 	case errors.Is(err, context.Canceled) && !errors.As(err, &known):
 		err = stopped("stopped")
 	}
-	fmt.Fprintln(os.Stderr, "holdfast:", explain(err))
+	tell("holdfast: " + explain(err))
 	return exitCode(err)
 }
 
-// operations are the names of calls in errors, which tell people nothing.
-var operations = regexp.MustCompile(`\b[a-z]+[A-Z][A-Za-z]*: `)
-
 // explain adds to some errors what they mean here, what is safe and what to do.
 func explain(err error) string {
-	text := operations.ReplaceAllString(err.Error(), "")
+	text := err.Error()
 	for _, a := range advice {
 		if errors.Is(err, a.err) {
 			return text + "\n" + a.text

@@ -19,7 +19,7 @@ import (
 
 func TestExitCodes(t *testing.T) {
 	problem := func(code api.Code) error {
-		return fmt.Errorf("lookLink: %w", api.NewProblem(code, "detail"))
+		return &api.CallError{Operation: "lookLink", Err: api.NewProblem(code, "detail")}
 	}
 	for name, c := range map[string]struct {
 		err  error
@@ -73,9 +73,9 @@ func TestMessagesSayWhatToDo(t *testing.T) {
 		err        error
 		want, lack string
 	}{
-		"calls are not named":  {fmt.Errorf("startSession: %w", api.NewProblem(api.LinkRevoked, "")), "revoked", "startSession"},
-		"nor in the middle":    {fmt.Errorf("a.txt: getExtents: %w", api.NewProblem(api.LinkExpired, "")), "a.txt: This link has expired", "getExtents"},
-		"file names are kept":  {&source.Error{Local: "myFile: x", Err: errors.New("y")}, "x: y", "zzz"},
+		"calls are not named":  {&api.CallError{Operation: "startSession", Err: api.NewProblem(api.LinkRevoked, "")}, "revoked", "startSession"},
+		"nor in the middle":    {fmt.Errorf("a.txt: %w", &api.CallError{Operation: "getExtents", Err: api.NewProblem(api.LinkExpired, "")}), "a.txt: This link has expired", "getExtents"},
+		"file names are kept":  {&target.Error{Path: "notesOld", Err: target.ErrExists}, "notesOld: exists already", ""},
 		"wrong key":            {api.NewProblem(api.WrongKey, ""), "copy the link again", ""},
 		"no answer":            {api.ErrUnreachable, "run the same command again", ""},
 		"nothing could be put": {blobs.ErrNoCopies, "kept for a day", ""},
