@@ -1,12 +1,14 @@
 package blobs
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"io"
 	"math/rand/v2"
 	"net/http"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -158,6 +160,84 @@ func TestPutSendsNothingAgainThatIsThere(t *testing.T) {
 	}
 	if n := b.Nodes[1].Bytes.Load() + b.Nodes[2].Bytes.Load(); n != 0 {
 		t.Errorf("%d bytes were sent again", n)
+	}
+}
+
+// TestPutWaitsWhileEventsCome: the line from P to S is slow. P says with empty
+// events that bytes move, longer than a silent node would be waited for: it is
+// not given up, and nothing is sent twice.
+func TestPutWaitsWhileEventsCome(t *testing.T) {
+	t.Parallel()
+	slowly := func(w http.ResponseWriter, r *http.Request, serve http.HandlerFunc) {
+		body, err := io.ReadAll(r.Body)
+		if err != nil {
+			t.Error(err)
+		}
+		alive(w, 3*testStall)
+		r.Body = io.NopCloser(bytes.NewReader(body))
+		serve(w, r)
+	}
+	t.Run("of a body", func(t *testing.T) {
+		t.Parallel()
+		b := newBench(t, fake.New(t, "DE", "NZ"), 1<<30)
+		b.Nodes[0].Hook(slowly)
+		if err := b.put(t, bytesOf(1, 1<<10)); err != nil {
+			t.Fatal(err)
+		}
+		if n := b.Nodes[1].Bytes.Load(); n != 0 || b.faults.Load() != 0 {
+			t.Errorf("%d bytes were sent again, %d faults", n, b.faults.Load())
+		}
+	})
+	t.Run("of what is there", func(t *testing.T) {
+		t.Parallel()
+		b := newBench(t, fake.New(t, "DE", "NZ"), 1<<30)
+		b.Nodes[0].Hook(func(_ http.ResponseWriter, r *http.Request, serve http.HandlerFunc) {
+			serve(&discard{}, r)
+			b.Nodes[0].Hook(nil)
+			b.Nodes[1].Hook(only("/forward", slowly))
+			panic(http.ErrAbortHandler)
+		})
+		if err := b.put(t, bytesOf(1, 1<<10)); err != nil {
+			t.Fatal(err)
+		}
+		if n := b.Nodes[1].Bytes.Load(); n != 0 || b.faults.Load() != 1 {
+			t.Errorf("%d bytes were sent again, %d faults", n, b.faults.Load())
+		}
+	})
+}
+
+// TestPutLeavesANodeThatOnlySaysItLives: empty events hold a send up for a time
+// that is bounded, and the other nodes get theirs after it.
+func TestPutLeavesANodeThatOnlySaysItLives(t *testing.T) {
+	b := newBench(t, fake.New(t, "DE", "NZ", "IS"), 1<<30)
+	b.u.Patience = testStall / 2
+	b.Nodes[0].Hook(func(w http.ResponseWriter, r *http.Request, _ http.HandlerFunc) {
+		if _, err := io.Copy(io.Discard, r.Body); err == nil {
+			alive(w, time.Minute)
+		}
+	})
+	var wg sync.WaitGroup
+	for i := range 4 {
+		wg.Go(func() {
+			if err := b.put(t, bytesOf(uint64(i), 1<<10)); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	wg.Wait()
+}
+
+// alive writes an empty event every now and then, for some time.
+func alive(w http.ResponseWriter, d time.Duration) {
+	tick := time.NewTicker(testStall / 4)
+	defer tick.Stop()
+	for begun := time.Now(); time.Since(begun) < d; <-tick.C {
+		if _, err := io.WriteString(w, "{}\n"); err != nil {
+			return // the client has gone, which the test sees
+		}
+		if err := http.NewResponseController(w).Flush(); err != nil {
+			return
+		}
 	}
 }
 

@@ -21,30 +21,31 @@ import (
 // try asks one node for copies. If all bytes may be there already, it only asks
 // it to hand them on; sent tells whether all bytes left towards it.
 func (u *Uploader) try(ctx context.Context, at target, name id.Name, data []byte, whole bool) (sent bool, err error) {
+	size := int64(len(data))
 	if whole {
-		err := u.exchange(ctx, at, name, func(ctx context.Context, _ *watch) (*http.Request, error) {
+		err := u.exchange(ctx, at, name, size, newWatch(), func(ctx context.Context) (*http.Request, error) {
 			return u.forwardRequest(ctx, at, name)
 		})
 		if !errors.Is(err, api.BlobUnknown) {
 			return false, err
 		}
 	}
-	var w *watch
-	err = u.exchange(ctx, at, name, func(ctx context.Context, made *watch) (*http.Request, error) {
-		w = made
+	w := newWatch()
+	w.body = size
+	err = u.exchange(ctx, at, name, size, w, func(ctx context.Context) (*http.Request, error) {
 		return u.blobRequest(ctx, at, name, data, w)
 	})
-	return w != nil && w.bytes.Load() >= int64(len(data)), err
+	return w.left(), err
 }
 
-// exchange sends a request and takes in the events of its answer. nil means
-// that it brought a receipt for the blob, though perhaps not enough of them.
-func (u *Uploader) exchange(ctx context.Context, at target, name id.Name, request func(context.Context, *watch) (*http.Request, error)) error {
-	w := newWatch()
+// exchange sends a request about a blob of size bytes and takes in the events of
+// its answer. nil means that it brought a receipt for the blob, though perhaps not
+// enough of them.
+func (u *Uploader) exchange(ctx context.Context, at target, name id.Name, size int64, w *watch, request func(context.Context) (*http.Request, error)) error {
 	defer w.end() // the buffer of a body is free when this returns
-	ctx, cancel := guard(ctx, u.Stall/20, func() error { return u.check(at, w) })
+	ctx, cancel := guard(ctx, u.Stall/20, func() error { return u.check(at, size, w) })
 	defer cancel()
-	req, err := request(ctx, w)
+	req, err := request(ctx)
 	if err != nil {
 		return err
 	}
@@ -60,12 +61,18 @@ func (u *Uploader) exchange(ctx context.Context, at target, name id.Name, reques
 	return u.events(ctx, res.Body, at, name, w)
 }
 
-// check is the guard's: it ends an exchange that stands still or crawls.
-func (u *Uploader) check(at target, w *watch) error {
-	if w.silence() >= u.Stall {
+// check is the guard's: it ends an exchange that stands still or crawls. Once
+// the bytes have left, the rate at which they did so tells nothing: the node
+// hands them on, and says by its events that it lives. It gets the time that this
+// takes on the slowest line, so that one that only says so ends as well.
+func (u *Uploader) check(at target, size int64, w *watch) error {
+	took := time.Since(w.begun)
+	switch {
+	case w.silence() >= u.Stall:
 		return fmt.Errorf("%w (no progress for %s)", ErrStalled, u.Stall)
-	}
-	if time.Since(w.begun) >= 2*u.Stall && w.rate() < leastRate && !u.crawling(at) {
+	case !w.left() && took >= 2*u.Stall && w.rate() < leastRate && !u.crawling(at):
+		return ErrSlow
+	case w.left() && took >= u.Patience+time.Duration(size)*time.Second/leastRate:
 		return ErrSlow
 	}
 	return nil

@@ -53,11 +53,13 @@ func TestHealthRestsLongerAndLonger(t *testing.T) {
 // of them crawl it is the line, and nothing is gained by changing.
 func TestSlowNodesAreLeftOnce(t *testing.T) {
 	b := newBench(t, fake.New(t, "DE", "NZ", "IS"), 1<<20)
+	const size = 1 << 20
 	synctest.Test(t, func(t *testing.T) {
 		w := newWatch()
+		w.body = size
 		w.progress(100)
 		at := target{0, b.grant.Chains[0][0], 2}
-		if err := b.u.check(at, w); err != nil {
+		if err := b.u.check(at, size, w); err != nil {
 			t.Fatalf("at once: %v", err)
 		}
 		crawl := func() {
@@ -67,20 +69,52 @@ func TestSlowNodesAreLeftOnce(t *testing.T) {
 			}
 		}
 		crawl()
-		if err := b.u.check(at, w); !errors.Is(err, ErrSlow) {
+		if err := b.u.check(at, size, w); !errors.Is(err, ErrSlow) {
 			t.Fatalf("crawling: %v", err)
 		}
 		for _, n := range b.grant.Chains[0][1:] {
 			b.u.health.tooSlow(n.ID, time.Now())
 		}
-		if err := b.u.check(at, w); err != nil {
+		if err := b.u.check(at, size, w); err != nil {
 			t.Fatalf("the others crawl as well: %v", err)
 		}
 		time.Sleep(2 * b.u.Stall)
-		if err := b.u.check(at, w); !errors.Is(err, ErrStalled) {
+		if err := b.u.check(at, size, w); !errors.Is(err, ErrStalled) {
 			t.Fatalf("standing still: %v", err)
 		}
 	})
+}
+
+// TestHandingOnTakesItsTime: when all bytes have left, how fast they did so is no
+// measure of the node that hands them on, as long as it says that it does.
+func TestHandingOnTakesItsTime(t *testing.T) {
+	b := newBench(t, fake.New(t, "DE", "NZ", "IS"), 1<<20)
+	const size = 1 << 20
+	most := b.u.Patience + size/leastRate*time.Second
+	for name, body := range map[string]int64{"of a body": size, "of what is there": 0} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				w := newWatch()
+				w.body = body
+				w.progress(int(body))
+				at := target{0, b.grant.Chains[0][0], 2}
+				for time.Since(w.begun) < most-b.u.Stall {
+					time.Sleep(b.u.Stall / 2)
+					w.progress(0)
+					if err := b.u.check(at, size, w); err != nil {
+						t.Fatalf("after %s: %v", time.Since(w.begun), err)
+					}
+				}
+				for time.Since(w.begun) < most {
+					time.Sleep(b.u.Stall / 2)
+					w.progress(0)
+				}
+				if err := b.u.check(at, size, w); !errors.Is(err, ErrSlow) {
+					t.Errorf("for ever: %v", err)
+				}
+			})
+		})
+	}
 }
 
 func TestPickPrefersWholeChains(t *testing.T) {

@@ -116,6 +116,7 @@ func (u *Uploader) Put(ctx context.Context, name id.Name, data []byte) error {
 	u.Receipts.Expect(name, int64(len(data)))
 	begun := time.Now()
 	whole := false // all bytes reached a node once: others may have them from there
+	slow := map[id.Node]bool{}
 	var last error
 	for failures := 0; !u.Receipts.Enough(name); {
 		if err := context.Cause(ctx); err != nil {
@@ -139,6 +140,9 @@ func (u *Uploader) Put(ctx context.Context, name id.Name, data []byte) error {
 		}
 		if err == nil {
 			err = fmt.Errorf("%w (nothing that was not known)", ErrReceipt)
+		}
+		if errors.Is(err, ErrSlow) && !slow[at.node.ID] {
+			slow[at.node.ID], begun = true, time.Now() // it used up its own time, not that of the others
 		}
 		last = fmt.Errorf("%s: %w", at.node.Label(), err)
 		if err := u.judge(ctx, at, name, err, failures); err != nil {

@@ -20,6 +20,8 @@ type watch struct {
 	begun time.Time
 	moved atomic.Int64 // nanoseconds from begun to the last progress
 	bytes atomic.Int64
+	// body is how many bytes are to leave; those that come are not foretold.
+	body int64
 
 	mu   sync.Mutex // held while bytes of a body are copied
 	over bool       // guarded by mu
@@ -41,6 +43,10 @@ func (w *watch) progress(n int) {
 
 // silence is the time since the last progress.
 func (w *watch) silence() time.Duration { return time.Since(w.begun) - time.Duration(w.moved.Load()) }
+
+// left tells whether all bytes of the body are on their way: what takes time from
+// then on is not the line to here.
+func (w *watch) left() bool { return w.bytes.Load() >= w.body }
 
 // rate is the average in bytes a second.
 func (w *watch) rate() float64 {
