@@ -11,6 +11,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"holdfast/api"
 	"holdfast/client/fleet"
 	"holdfast/client/internal/fake"
 	"holdfast/format/blob"
@@ -114,6 +115,24 @@ func TestHandingOnTakesItsTime(t *testing.T) {
 				}
 			})
 		})
+	}
+}
+
+// TestRestEndsWithTheUpload: an upload that is over is not waited for; a server
+// that does not answer is.
+func TestRestEndsWithTheUpload(t *testing.T) {
+	b := newBench(t, fake.New(t, "DE", "NZ"), 1<<20)
+	old := b.grant
+	old.Got = time.Now().Add(-renewPause)
+	for err, ends := range map[error]bool{
+		api.UploadClosed: true, api.UploadUnknown: true, api.Unauthorized: true, api.NoPlacement: true,
+		api.ErrUnreachable: false, api.Unavailable: false, ErrGrant: false,
+	} {
+		b.u.Replace(old)
+		b.u.Renew = func(context.Context) (Grant, error) { return Grant{}, err }
+		if have := b.u.rest(t.Context(), time.Microsecond); errors.Is(have, err) != ends || !ends && have != nil {
+			t.Errorf("%v: %v", err, have)
+		}
 	}
 }
 

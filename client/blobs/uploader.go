@@ -235,10 +235,21 @@ func (u *Uploader) rest(ctx context.Context, wait time.Duration) error {
 		return nil
 	}
 	err := u.fresh(ctx, true)
-	if context.Cause(ctx) != nil || errors.Is(err, api.NoPlacement) { // the server has waited for the nodes before it says so
+	if context.Cause(ctx) != nil || final(err) {
 		return err
 	}
 	return nil // what was granted before may still serve
+}
+
+// final tells whether a server that gave no grant never will: the upload is over,
+// or no nodes came although it waited for them.
+func final(err error) bool {
+	for _, code := range []api.Code{api.UploadClosed, api.UploadUnknown, api.Unauthorized, api.NoPlacement} {
+		if errors.Is(err, code) {
+			return true
+		}
+	}
+	return false
 }
 
 // pause waits, or ends with ctx.
