@@ -41,8 +41,8 @@ func (n Node) Label() string {
 }
 
 // Check opens the declaration of a node and holds it against what the server
-// says. Plain http is accepted only if local is true: where the server itself is
-// reached on this machine.
+// says. Plain http is accepted only of a node on this machine, and only if local
+// is true: where the server itself is reached on it.
 func Check(n api.Node, local bool) (Node, error) {
 	envelope, err := ticket.ParseText(n.Declaration)
 	if err != nil {
@@ -58,7 +58,7 @@ func Check(n api.Node, local bool) (Node, error) {
 	case d.URL != n.URL:
 		return Node{}, fmt.Errorf("%w (node %s declared another address)", ErrNode, n.ID)
 	}
-	if !local && !strings.HasPrefix(d.URL, "https://") {
+	if plain, err := IsLocal(d.URL); err != nil || plain && !local {
 		return Node{}, fmt.Errorf("%w (node %s is reached without encryption)", ErrNode, n.ID)
 	}
 	return Node{ID: n.ID, URL: strings.TrimSuffix(d.URL, "/"), Declaration: d}, nil

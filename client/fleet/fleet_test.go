@@ -31,19 +31,22 @@ func TestCheckBelievesOnlyTheNode(t *testing.T) {
 	good, _ := declare(t, nil)
 	other, _ := declare(t, nil)
 	plain, _ := declare(t, func(d *ticket.Declaration) { d.URL = "http://node.example" })
+	address, _ := declare(t, func(d *ticket.Declaration) { d.URL = "http://203.0.113.5" })
 	for name, c := range map[string]struct {
 		node  api.Node
 		local bool
 		fails bool
 	}{
-		"as declared":               {good, true, false},
-		"id of another":             {api.Node{ID: other.ID, URL: good.URL, Declaration: good.Declaration}, true, true},
-		"invented id":               {api.Node{ID: id.New[id.Node](), URL: good.URL, Declaration: good.Declaration}, true, true},
-		"other address":             {api.Node{ID: good.ID, URL: "http://127.0.0.1:9999", Declaration: good.Declaration}, true, true},
-		"no declaration":            {api.Node{ID: good.ID, URL: good.URL}, true, true},
-		"damaged declaration":       {api.Node{ID: good.ID, URL: good.URL, Declaration: flip(good.Declaration)}, true, true},
-		"plain http from afar":      {plain, false, true},
-		"loopback of a remote host": {good, false, true},
+		"as declared":                {good, true, false},
+		"id of another":              {api.Node{ID: other.ID, URL: good.URL, Declaration: good.Declaration}, true, true},
+		"invented id":                {api.Node{ID: id.New[id.Node](), URL: good.URL, Declaration: good.Declaration}, true, true},
+		"other address":              {api.Node{ID: good.ID, URL: "http://127.0.0.1:9999", Declaration: good.Declaration}, true, true},
+		"no declaration":             {api.Node{ID: good.ID, URL: good.URL}, true, true},
+		"damaged declaration":        {api.Node{ID: good.ID, URL: good.URL, Declaration: flip(good.Declaration)}, true, true},
+		"plain http from afar":       {plain, false, true},
+		"loopback of a remote host":  {good, false, true},
+		"plain http of a local host": {plain, true, true},
+		"plain http to an address":   {address, true, true},
 	} {
 		t.Run(name, func(t *testing.T) {
 			n, err := Check(c.node, c.local)
