@@ -51,8 +51,21 @@ func (f *clientFlags) client(server string) (*transfer.Client, error) {
 	if err != nil {
 		return nil, err
 	}
+	if linkBase(client.Server()) == "" {
+		return nil, fmt.Errorf("%w: %s has a path, and links to it could not be opened; use https://HOST", transfer.ErrServer, client.Server())
+	}
 	client.Patience = f.Patience
 	return client, nil
+}
+
+// linkBase is a server's base URL as it comes out of the links to it; "" if no
+// link to it can be read.
+func linkBase(server string) string {
+	_, base, err := link.Parse(link.Link{}.Address(server))
+	if !errors.Is(err, link.ErrNoKey) {
+		return ""
+	}
+	return base
 }
 
 func (f *clientFlags) tls() (*tls.Config, error) {

@@ -28,20 +28,11 @@ func ownSend(dir home.Dir, l link.Link, base string) (managed, error) {
 	if err != nil {
 		return managed{}, err
 	}
-	if madeWith(sent) != base {
+	if linkBase(sent.Server) != base {
 		return managed{}, usagef("this machine made that link with %s, and the address names %s: nothing was sent to either", sent.Server, base)
 	}
 	secret, err := link.ParseSecret(sent.Manage)
 	return managed{sent.Server, secret, &sent}, err
-}
-
-// madeWith is the base URL of a send's server, written as that of a link is read.
-func madeWith(sent home.Send) string {
-	_, base, err := link.Parse(address(sent))
-	if !errors.Is(err, link.ErrNoKey) {
-		return "" // no link to that server can be read
-	}
-	return base
 }
 
 // given is a secret that a person brings along, for the server of the address.
@@ -62,7 +53,7 @@ func given(dir home.Dir, l link.Link, base, path string) (managed, error) {
 	m := managed{server: base, secret: secret}
 	sent, err := dir.FindSend(l.Handle)
 	switch {
-	case err == nil && madeWith(sent) == base:
+	case err == nil && linkBase(sent.Server) == base:
 		m.sent = &sent
 	case err != nil && !errors.Is(err, home.ErrUnknownSend):
 		return managed{}, err

@@ -19,7 +19,7 @@ type sendCmd struct {
 	clientFlags
 	Files        []string `arg:"" name:"file" help:"Files and folders; - sends what comes from stdin."`
 	Server       string   `help:"Service to send with." default:"http://127.0.0.1:8080" env:"HOLDFAST_SERVER"`
-	Expires      lifetime `help:"How long the link lives, such as 12h or 7d." default:"7d"`
+	Expires      lifetime `help:"How long the link lives, such as 12h or 7d; without it what the service has as its default."`
 	Downloads    int64    `help:"How many downloads it allows; 0 is no limit."`
 	Name         string   `help:"Name that the receiver sees instead of the file's own; of several files, a title."`
 	Password     bool     `help:"Ask for a password that the receiver needs besides the link." xor:"password"`
