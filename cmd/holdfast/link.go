@@ -12,8 +12,13 @@ import (
 
 // linkFlags say which link is meant.
 type linkFlags struct {
-	Link         string `arg:"" optional:"" help:"The link; - reads it from stdin. Without it you are asked: links in arguments can be seen by other users."`
-	LinkFile     string `help:"File that holds the link." type:"existingfile" xor:"link"`
+	Link     string `arg:"" optional:"" help:"The link; - reads it from stdin. Without it you are asked: links in arguments can be seen by other users."`
+	LinkFile string `help:"File that holds the link." type:"existingfile"`
+}
+
+// openFlags are linkFlags for what opens the link.
+type openFlags struct {
+	linkFlags
 	PasswordFile string `help:"File that holds the link's password." type:"existingfile"`
 }
 
@@ -58,7 +63,7 @@ func (f *linkFlags) parse(ctx context.Context) (link.Link, string, error) {
 }
 
 // password finds the password of a link that needs one.
-func (f *linkFlags) password(ctx context.Context, l link.Link) (string, error) {
+func (f *openFlags) password(ctx context.Context, l link.Link) (string, error) {
 	switch {
 	case !l.NeedsPassword():
 		return "", nil // one that was given is not needed; a script may give it always

@@ -59,9 +59,11 @@ func TestSecretsGoToTheirServerOnly(t *testing.T) {
 	dir, flags, sent := remembered(t, good.url)
 	address := link.Link{Handle: sent.Handle}.Address(evil.url)
 	for name, run := range map[string]func() error{
-		"unsend": func() error { return (&unsendCmd{clientFlags: flags, Link: address}).Run(t.Context()) },
+		"unsend": func() error {
+			return (&unsendCmd{clientFlags: flags, linkFlags: linkFlags{Link: address}}).Run(t.Context())
+		},
 		"where": func() error {
-			return (&whereCmd{clientFlags: flags, linkFlags: linkFlags{Link: address}}).Run(t.Context())
+			return (&whereCmd{clientFlags: flags, openFlags: openFlags{linkFlags: linkFlags{Link: address}}}).Run(t.Context())
 		},
 	} {
 		err := run()
@@ -83,7 +85,7 @@ func TestUnsendAtItsServer(t *testing.T) {
 	good := listen(t)
 	dir, flags, sent := remembered(t, good.url+"/")
 	address := strings.Replace(link.Link{Handle: sent.Handle}.Address(good.url), "http://", "HTTP://", 1)
-	if err := (&unsendCmd{clientFlags: flags, Link: address}).Run(t.Context()); err != nil {
+	if err := (&unsendCmd{clientFlags: flags, linkFlags: linkFlags{Link: address}}).Run(t.Context()); err != nil {
 		t.Fatal(err)
 	}
 	if good.secrets.Load() != 1 {
@@ -108,7 +110,7 @@ func TestGivenSecretsGoWhereToldTo(t *testing.T) {
 		forgotten bool
 	}{{moved, false}, {good, true}} {
 		address := link.Link{Handle: sent.Handle}.Address(c.at.url)
-		if err := (&unsendCmd{clientFlags: flags, Link: address, ManageFile: path}).Run(t.Context()); err != nil {
+		if err := (&unsendCmd{clientFlags: flags, linkFlags: linkFlags{Link: address}, ManageFile: path}).Run(t.Context()); err != nil {
 			t.Fatal(err)
 		}
 		if c.at.secrets.Load() != 1 {

@@ -12,7 +12,7 @@ import (
 // receiveCmd gets what a link opens.
 type receiveCmd struct {
 	clientFlags
-	linkFlags
+	openFlags
 	Output string `short:"o" help:"File or folder to write; - writes the content of one file to stdout."`
 	Force  bool   `help:"Replace files that are there."`
 }

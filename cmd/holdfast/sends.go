@@ -81,13 +81,22 @@ func listedJSON(s home.Send) listed {
 // unsendCmd revokes a link.
 type unsendCmd struct {
 	clientFlags
-	Link       string `arg:"" help:"The link, with or without its key."`
+	linkFlags
 	ManageFile string `help:"File that holds the link's management secret, where another machine made it (send --json shows it)." type:"existingfile"`
+}
+
+// Help says what is enough.
+func (unsendCmd) Help() string {
+	return "The link's key is not needed: what stands before # is enough."
 }
 
 // Run revokes the link: its release keys are destroyed, its blobs ordered away.
 func (c *unsendCmd) Run(ctx context.Context) error {
-	l, base, err := link.Parse(c.Link)
+	text, err := c.text(ctx)
+	if err != nil {
+		return err
+	}
+	l, base, err := link.Parse(text)
 	if err != nil && base == "" { // the key is not needed; a damaged one does no harm
 		return err
 	}

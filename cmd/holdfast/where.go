@@ -16,7 +16,7 @@ import (
 // whereCmd shows the copies of what a link opens.
 type whereCmd struct {
 	clientFlags
-	linkFlags
+	openFlags
 }
 
 // Help says what the answer is worth.
