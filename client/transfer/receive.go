@@ -24,8 +24,9 @@ var ErrNotOne = errors.New("the link has several files; receive them into a fold
 // ReceiveOptions says where a link's files go.
 type ReceiveOptions struct {
 	Password string
-	// Target is the file or folder to write; "" is the current folder. Stdout, if
-	// set, gets the content of a link to one file instead.
+	// Target is the file or folder to write; "" is the current folder, or, for
+	// several things, a new folder in it. Stdout, if set, gets the content of a link
+	// to one file instead.
 	Target string
 	Stdout io.Writer
 	// Force replaces files that are there.
@@ -41,6 +42,8 @@ type Received struct {
 	Share *Share
 	// Paths are the places of Share.Entries; empty with Stdout.
 	Paths []string
+	// Folder is where they were written; empty with Stdout.
+	Folder string
 	// Renamed are entries that are called otherwise here than by their sender.
 	Renamed []descriptor.Renaming
 	// Kept are the bytes that an earlier try had received.
@@ -176,7 +179,7 @@ func (w *written) Write(p []byte) (int, error) {
 func (s *Share) where(target string) (dir, name string) {
 	if s.Bundle {
 		if target == "" {
-			return ".", ""
+			return s.folder(), ""
 		}
 		return target, ""
 	}

@@ -53,10 +53,21 @@ func (s *Share) toDisk(ctx context.Context, o ReceiveOptions, state *resume.Rece
 	if name != "" {
 		v.paths[0], got.Renamed = name, nil
 	}
+	first := s.Bundle && state.Session == "" && !o.Force // what is there is none of ours
+	if first && o.Target == "" && dir != "." {
+		if err := newFolder(dir); err != nil {
+			return nil, err
+		}
+	}
 	if v.folder, err = target.Open(dir); err != nil {
 		return nil, err
 	}
 	defer func() { err = errors.Join(err, v.folder.Close()) }()
+	if first {
+		if err := v.hidden(); err != nil {
+			return nil, err
+		}
+	}
 	todo, err := v.survey()
 	if err != nil {
 		return nil, err
@@ -67,7 +78,7 @@ func (s *Share) toDisk(ctx context.Context, o ReceiveOptions, state *resume.Rece
 	for _, path := range v.paths {
 		got.Paths = append(got.Paths, v.folder.Path(path))
 	}
-	got.Kept = v.kept
+	got.Kept, got.Folder = v.kept, v.folder.Path(".")
 	return got, nil
 }
 

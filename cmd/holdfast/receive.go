@@ -19,7 +19,8 @@ type receiveCmd struct {
 
 // Help says what the verb promises.
 func (receiveCmd) Help() string {
-	return "Files appear under their names only when every check has passed, and replace nothing without --force. " +
+	return "Without -o a link to several things gets a new folder with its title, one to a single file or folder puts that here. " +
+		"Files appear under their names only when every check has passed, and replace nothing without --force. " +
 		"A receive that was interrupted goes on where it was when the same command is repeated, and counts as one download. " +
 		"With -o - a damaged stream is noticed at its end at the latest: use the output only if the exit code is 0."
 }
@@ -87,6 +88,6 @@ func (c *receiveCmd) print(got *transfer.Received) error {
 		note("Saved %s (%s).", descriptor.Display(absolute(got.Paths[0])), size(bytes))
 		return nil
 	}
-	note("Saved %s (%s).", plural(files, "file"), size(bytes))
+	note("Saved %s (%s) in %s.", plural(files, "file"), size(bytes), descriptor.Display(absolute(got.Folder)))
 	return nil
 }
