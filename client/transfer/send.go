@@ -96,7 +96,7 @@ func (c *Client) Send(ctx context.Context, o SendOptions) (*Result, error) {
 		return nil, err
 	}
 	if o.Expires == 0 {
-		o.Expires = time.Duration(min(info.Limits.DefaultDays, info.Limits.MaxDays)) * day
+		o.Expires = time.Duration(info.Limits.DefaultDays) * day
 	}
 	s := &send{c: c, o: o, tree: tree, info: info}
 	if err := s.outline(); err != nil {
