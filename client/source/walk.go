@@ -3,6 +3,7 @@ package source
 import (
 	"cmp"
 	"context"
+	"fmt"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -23,7 +24,8 @@ func Walk(ctx context.Context, paths []string) (Tree, error) {
 	}
 	if len(w.tree.Entries) == 0 {
 		if len(w.tree.Skipped) > 0 {
-			return Tree{}, &Error{w.tree.Skipped[0].Local, ErrNothing}
+			s := w.tree.Skipped[0]
+			return Tree{}, &Error{s.Local, fmt.Errorf("%w: it is %s", ErrNothing, s.Reason)}
 		}
 		return Tree{}, ErrNothing
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 
 	"holdfast/api"
 	"holdfast/client/blobs"
@@ -11,8 +12,10 @@ import (
 	"holdfast/client/home"
 	"holdfast/client/source"
 	"holdfast/client/transfer"
+	"holdfast/format/descriptor"
 	"holdfast/format/link"
 	"holdfast/format/password"
+	"holdfast/format/seal"
 )
 
 const description = "Sends files encrypted on this machine, kept by two independent operators under different laws, as a link that carries the key. " +
@@ -60,6 +63,7 @@ var codes = []struct {
 	{source.ErrMissing, exitNotFound}, {home.ErrUnknownSend, exitNotFound},
 
 	{transfer.ErrLimit, exitLimit}, {api.OverLimit, exitLimit}, {api.NoCapacity, exitLimit},
+	{descriptor.ErrBundle, exitLimit}, {seal.ErrLength, exitLimit}, // of a send: what comes otherwise is an integrity failure
 
 	{blobs.ErrNoCopies, exitUnreachable}, {blobs.ErrNoCopy, exitUnreachable}, {blobs.ErrPlacement, exitUnreachable},
 	{api.ErrUnreachable, exitUnreachable}, {api.Unavailable, exitUnreachable}, {api.NoPlacement, exitUnreachable},
@@ -102,29 +106,62 @@ func fail(err error) int {
 	return exitCode(err)
 }
 
+// goesOn is a transfer that failed and of which something is kept: the same
+// command goes on from there.
+type goesOn struct{ err error }
+
+func (g *goesOn) Error() string { return g.err.Error() }
+func (g *goesOn) Unwrap() error { return g.err }
+
 // explain adds to some errors what they mean here, what is safe and what to do.
 func explain(err error) string {
-	text := err.Error()
+	text := words(err)
+	var on *goesOn
 	for _, a := range advice {
-		if errors.Is(err, a.err) {
-			return text + "\n" + a.text
+		if !errors.Is(err, a.err) {
+			continue
 		}
+		more := a.text
+		if errors.As(err, &on) {
+			more = strings.TrimSpace(more + " " + a.again)
+		}
+		if more != "" {
+			text += "\n" + more
+		}
+		break
 	}
 	return text
 }
 
+// words is what an error says, where its own words are those of the format.
+func words(err error) string {
+	var file *source.Error
+	switch {
+	case errors.Is(err, transfer.ErrIntegrity):
+	case errors.Is(err, descriptor.ErrBundle):
+		return fmt.Sprintf("too many at once: a link lists %d files and folders at most, whose names and times take %s. Send them in parts, or as one archive",
+			descriptor.MaxEntries, size(descriptor.MaxBundle))
+	case errors.Is(err, seal.ErrLength) && errors.As(err, &file):
+		return fmt.Sprintf("%s: too large: a file may have about %s at most. Send it in parts", descriptor.Display(file.Local), size(seal.MaxLength))
+	}
+	return err.Error()
+}
+
+// advice is what follows on some errors: text always, again where something is
+// kept that the same command goes on from. The first that fits counts.
 var advice = []struct {
-	err  error
-	text string
+	err         error
+	text, again string
 }{
-	{link.ErrNoKey, "The key is the part of a link after #. Without it nobody, the server included, can open the files."},
-	{link.ErrPasswordNeeded, "Give it with --password-file FILE, or run this in a terminal to be asked."},
-	{api.WrongKey, "If the link has a password, check it; else copy the link again, to its very end."},
-	{source.ErrMissing, "Nothing was sent."},
-	{source.ErrUnreadable, "Nothing was published."},
-	{blobs.ErrNoCopies, "What was stored is kept for a day: run the same command again to go on with the rest."},
-	{blobs.ErrNoCopy, "Nothing is lost by trying again: run the same command to go on."},
-	{blobs.ErrDamaged, "Ask the sender to send it again."},
-	{api.NoPlacement, "Nothing was published. What was stored is kept for a day: run the same command again later."},
-	{api.ErrUnreachable, "Check the address and the network. What was transferred is kept: run the same command again to go on."},
+	{link.ErrNoKey, "The key is the part of a link after #. Without it nobody, the server included, can open the files.", ""},
+	{link.ErrPasswordNeeded, "Give it with --password-file FILE, or run this in a terminal to be asked.", ""},
+	{api.WrongKey, "If the link has a password, check it; else copy the link again, to its very end.", ""},
+	{source.ErrMissing, "Nothing was published.", ""},
+	{source.ErrUnreadable, "Nothing was published.", ""},
+	{api.UploadClosed, "Nothing was published. The same command begins anew.", ""},
+	{blobs.ErrNoCopies, "Nothing was published.", "What was stored is kept for a day: run the same command again to go on with the rest."},
+	{blobs.ErrNoCopy, "", "Nothing is lost by trying again: run the same command to go on."},
+	{blobs.ErrDamaged, "Ask the sender to send it again.", ""},
+	{api.NoPlacement, "Nothing was published.", "What was stored is kept for a day: run the same command again later."},
+	{api.ErrUnreachable, "Check the address and the network.", "What was transferred is kept: run the same command again to go on."},
 }

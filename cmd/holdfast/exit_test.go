@@ -13,6 +13,7 @@ import (
 	"holdfast/client/source"
 	"holdfast/client/target"
 	"holdfast/client/transfer"
+	"holdfast/format/descriptor"
 	"holdfast/format/link"
 	"holdfast/format/seal"
 )
@@ -55,6 +56,10 @@ func TestExitCodes(t *testing.T) {
 		"too much":                      {problem(api.OverLimit), 7},
 		"no room":                       {problem(api.NoCapacity), 7},
 		"more days than allowed":        {transfer.ErrLimit, 7},
+		"too many entries":              {fmt.Errorf("%w: 300000 entries", descriptor.ErrBundle), 7},
+		"a file too large":              {&source.Error{Local: "x", Err: fmt.Errorf("%w: 9", seal.ErrLength)}, 7},
+		"a stream too short":            {fmt.Errorf("%w: %w", transfer.ErrIntegrity, seal.ErrLength), 6},
+		"a list that is none":           {fmt.Errorf("%w: %w", transfer.ErrIntegrity, descriptor.ErrBundle), 6},
 		"no answer":                     {api.ErrUnreachable, 8},
 		"no placement":                  {problem(api.NoPlacement), 8},
 		"no two nodes":                  {fmt.Errorf("x: %w", blobs.ErrNoCopies), 8},
@@ -77,8 +82,13 @@ func TestMessagesSayWhatToDo(t *testing.T) {
 		"nor in the middle":    {fmt.Errorf("a.txt: %w", &api.CallError{Operation: "getExtents", Err: api.NewProblem(api.LinkExpired, "")}), "a.txt: This link has expired", "getExtents"},
 		"file names are kept":  {&target.Error{Path: "notesOld", Err: target.ErrExists}, "notesOld: exists already", ""},
 		"wrong key":            {api.NewProblem(api.WrongKey, ""), "copy the link again", ""},
-		"no answer":            {api.ErrUnreachable, "run the same command again", ""},
-		"nothing could be put": {blobs.ErrNoCopies, "kept for a day", ""},
+		"no answer":            {&goesOn{api.ErrUnreachable}, "run the same command again", ""},
+		"none from the start":  {api.ErrUnreachable, "Check the address", "again"},
+		"nothing could be put": {&goesOn{blobs.ErrNoCopies}, "kept for a day", ""},
+		"none put from a pipe": {blobs.ErrNoCopies, "Nothing was published", "kept"},
+		"closed":               {api.NewProblem(api.UploadClosed, ""), "begins anew", "kept"},
+		"too many":             {fmt.Errorf("%w: 300000 entries", descriptor.ErrBundle), "Send them in parts", "descriptor"},
+		"too large":            {&source.Error{Local: "big", Err: seal.ErrLength}, "big: too large", "stream"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			have := explain(c.err)

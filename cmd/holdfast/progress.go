@@ -24,6 +24,8 @@ type progress struct {
 	mu     sync.Mutex // guards faults
 	faults map[id.Node]blobs.Fault
 	waited atomic.Bool
+	// kept tells that something stands at a node or on this disk.
+	kept atomic.Bool
 }
 
 // stageBar follows one stage; several stages can be one bar's.
@@ -57,6 +59,9 @@ func (p *progress) follow(stage transfer.Stage, name string, total int64) {
 
 // add is told of progress by many goroutines.
 func (p *progress) add(stage transfer.Stage, bytes int64) {
+	if stage == transfer.StoredOne || stage == transfer.StoredTwo || stage == transfer.Written {
+		p.kept.Store(true)
+	}
 	b := p.stages[stage]
 	if b == nil {
 		return

@@ -55,19 +55,27 @@ func (c *receiveCmd) Run(ctx context.Context) error {
 	got, err := client.Receive(ctx, l, o)
 	p.end()
 	if err != nil {
-		return c.stopped(ctx, err)
+		return c.failed(ctx, p, err)
 	}
 	return c.print(got)
 }
 
-func (c *receiveCmd) stopped(ctx context.Context, err error) error {
-	if ctx.Err() == nil || errors.Is(err, transfer.ErrIntegrity) {
+// failed says what a receive that did not come to its end leaves.
+func (c *receiveCmd) failed(ctx context.Context, p *progress, err error) error {
+	kept := p.kept.Load() && c.Output != "-"
+	switch {
+	case errors.Is(err, transfer.ErrIntegrity):
 		return err
-	}
-	if c.Output == "-" {
+	case ctx.Err() == nil && kept:
+		return &goesOn{err}
+	case ctx.Err() == nil:
+		return err
+	case c.Output == "-" && p.kept.Load():
 		return stopped("stopped; what was written is not the whole file. The same command begins anew, without counting as another download, within a day")
+	case kept:
+		return stopped("stopped; what was received is kept in a hidden file: the same command goes on from there within a day")
 	}
-	return stopped("stopped; what was received is kept in a hidden file: the same command goes on from there within a day")
+	return stopped("stopped; nothing was received")
 }
 
 func (c *receiveCmd) print(got *transfer.Received) error {

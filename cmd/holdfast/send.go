@@ -65,7 +65,7 @@ func (c *sendCmd) Run(ctx context.Context) error {
 	result, err := client.Send(ctx, o)
 	p.end()
 	if err != nil {
-		return c.stopped(ctx, err)
+		return c.failed(ctx, p, err)
 	}
 	if err := c.print(result); err != nil {
 		return err // what is kept to resume stays: the same command prints the link again
@@ -91,6 +91,9 @@ func (c *sendCmd) options(ctx context.Context, p *progress) (transfer.SendOption
 	}
 	if c.Downloads < 0 {
 		return o, usagef("--downloads: not below 0")
+	}
+	if c.Name != "" && descriptor.CheckName(c.Name) != nil {
+		return o, usagef("--name: a name has no slash, is not . or .., and takes %d bytes at most", descriptor.MaxName)
 	}
 	var err error
 	switch {
@@ -144,15 +147,21 @@ func (c *sendCmd) planned(plan transfer.Plan, p *progress) {
 	p.follow(transfer.StoredTwo, "stored 2/2", plan.Stored)
 }
 
-// stopped says what an interrupted send leaves.
-func (c *sendCmd) stopped(ctx context.Context, err error) error {
-	if ctx.Err() == nil {
+// failed says what a send that did not come to its end leaves.
+func (c *sendCmd) failed(ctx context.Context, p *progress, err error) error {
+	stdin := len(c.Files) == 1 && c.Files[0] == "-"
+	kept := p.kept.Load() && !stdin
+	switch {
+	case ctx.Err() == nil && kept:
+		return &goesOn{err}
+	case ctx.Err() == nil:
 		return err
-	}
-	if len(c.Files) == 1 && c.Files[0] == "-" {
+	case stdin:
 		return stopped("stopped; nothing was published, and what was read from stdin has to be sent anew")
+	case kept:
+		return stopped("stopped; nothing was published. What is stored already is kept for a day: the same command goes on from there")
 	}
-	return stopped("stopped; nothing was published. What is stored already is kept for a day: the same command goes on from there")
+	return stopped("stopped; nothing was published")
 }
 
 func (c *sendCmd) print(r *transfer.Result) error {
