@@ -11,8 +11,13 @@ import (
 type copyJSON struct {
 	Operator     string `json:"operator"`
 	Jurisdiction string `json:"jurisdiction"`
-	Node         string `json:"node"`
-	URL          string `json:"url"`
+	// Site is a further jurisdiction, of the machine; Parent and Storage are further
+	// companies. All of them are the node's own declaration.
+	Site    string `json:"site,omitempty"`
+	Parent  string `json:"parent,omitempty"`
+	Storage string `json:"storage,omitempty"`
+	Node    string `json:"node"`
+	URL     string `json:"url"`
 	// State is whether the node answers: serving, read-only or unreachable; only where it was asked.
 	State string `json:"state,omitempty"`
 }
@@ -20,7 +25,9 @@ type copyJSON struct {
 func copiesJSON(nodes []fleet.Node) []copyJSON {
 	out := []copyJSON{}
 	for _, n := range nodes {
-		out = append(out, copyJSON{Operator: n.Operator, Jurisdiction: n.Jurisdiction, Node: n.ID.String(), URL: n.URL})
+		out = append(out, copyJSON{
+			Operator: n.Operator, Jurisdiction: n.Jurisdiction, Site: n.Site, Parent: n.Parent, Storage: n.Storage, Node: n.ID.String(), URL: n.URL,
+		})
 	}
 	return out
 }
@@ -56,6 +63,20 @@ func entryJSON(d descriptor.Descriptor) fileJSON {
 		f.Kind, f.Bytes = "file", d.Content.Size
 	}
 	return f
+}
+
+// placedJSON is where the copies of a send are.
+type placedJSON struct {
+	Files []placedFile `json:"files"`
+	// Copies are the nodes of the whole send, by the server's word: every part of it
+	// is at two of them, which need not be two for each file.
+	Copies   []copyJSON `json:"copies"`
+	CopiesOf string     `json:"copiesOf"` // always "send"
+}
+
+type placedFile struct {
+	Path  string `json:"path"`
+	Bytes int64  `json:"bytes"`
 }
 
 type gotJSON struct {

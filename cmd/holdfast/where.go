@@ -1,12 +1,15 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"os"
+	"slices"
 	"text/tabwriter"
 
+	"holdfast/client/fleet"
 	"holdfast/client/home"
 	"holdfast/client/transfer"
 	"holdfast/format/descriptor"
@@ -23,12 +26,6 @@ type whereCmd struct {
 func (whereCmd) Help() string {
 	return "Looks at the link, which is not counted as a download. Operator and jurisdiction are what each node has declared and signed itself. " +
 		"Of a link that was made here, its key is not needed: then files are not listed."
-}
-
-type placedJSON struct {
-	Path   string     `json:"path,omitempty"`
-	Bytes  int64      `json:"bytes"`
-	Copies []copyJSON `json:"copies"`
 }
 
 // Run prints where the copies are.
@@ -56,13 +53,13 @@ func (c *whereCmd) Run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	var files []placedJSON
+	files := []placedFile{}
 	for _, d := range s.Entries {
 		if d.Kind == descriptor.File {
-			files = append(files, placedJSON{Path: d.Path, Bytes: d.Content.Size})
+			files = append(files, placedFile{d.Path, d.Content.Size})
 		}
 	}
-	return c.print(files, copiesJSON(s.Nodes), client.States(ctx, s.Nodes))
+	return c.print(files, s.Nodes, client.States(ctx, s.Nodes))
 }
 
 // own asks as the sender, who needs no key.
@@ -89,29 +86,52 @@ func (c *whereCmd) own(ctx context.Context, l link.Link, base string, noKey erro
 	if state.State != "live" {
 		note("This link is %s: its copies are gone or being deleted.", state.State)
 	}
-	return c.print([]placedJSON{{Path: m.sent.Name, Bytes: m.sent.Bytes}}, copiesJSON(nodes), client.States(ctx, nodes))
+	return c.print([]placedFile{{m.sent.Name, m.sent.Bytes}}, nodes, client.States(ctx, nodes))
 }
 
-func (c *whereCmd) print(files []placedJSON, copies []copyJSON, states []string) error {
+// print tells of the nodes of the whole send: which of them hold which file is
+// not told to anybody who only looks.
+func (c *whereCmd) print(files []placedFile, nodes []fleet.Node, states []string) error {
+	copies := copiesJSON(nodes)
 	for i := range copies {
 		copies[i].State = states[i]
 	}
+	slices.SortStableFunc(copies, func(a, b copyJSON) int { return cmp.Compare(a.Operator, b.Operator) })
 	if c.JSON {
-		for _, f := range files {
-			f.Copies = copies
-			if err := printJSON(f); err != nil {
-				return err
-			}
-		}
-		return nil
+		return printJSON(placedJSON{Files: files, Copies: copies, CopiesOf: "send"})
 	}
 	for _, f := range files {
 		fmt.Printf("%s (%s)\n", descriptor.Display(f.Path), size(max(f.Bytes, 0)))
 	}
+	if len(copies) == 0 {
+		return nil
+	}
+	fmt.Println("\nThe server says that these nodes hold the whole send, every part of it at two of them. No receipts were checked for this.")
 	w := tabwriter.NewWriter(os.Stdout, 0, 4, 2, ' ', 0)
-	fmt.Fprintln(w, "COPY\tOPERATOR\tJURISDICTION\tSTATE\tNODE")
-	for i, copy := range copies {
-		fmt.Fprintf(w, "%d\t%s\t%s\t%s\t%s\n", i+1, descriptor.Display(copy.Operator), copy.Jurisdiction, copy.State, copy.URL)
+	fmt.Fprintln(w, "OPERATOR\tJURISDICTION\tSTATE\tNODE")
+	for _, copy := range copies {
+		fmt.Fprintf(w, "%s\t%s\t%s\t%s\n", copy.companies(), copy.laws(), copy.State, descriptor.Display(copy.URL))
 	}
 	return w.Flush()
+}
+
+// companies are those that the node declares.
+func (c copyJSON) companies() string {
+	text := c.Operator
+	if c.Parent != "" {
+		text += ", owned by " + c.Parent
+	}
+	if c.Storage != "" {
+		text += ", storage of " + c.Storage
+	}
+	return descriptor.Display(text)
+}
+
+// laws are the jurisdictions that the node declares.
+func (c copyJSON) laws() string {
+	text := c.Jurisdiction
+	if c.Site != "" {
+		text += ", stands in " + c.Site
+	}
+	return descriptor.Display(text)
 }
