@@ -49,12 +49,26 @@ func (p *progress) follow(stage transfer.Stage, name string, total int64) {
 		return
 	}
 	head := mpb.PrependDecorators(decor.Name(name, decor.WCSyncSpaceR), decor.CountersKibiByte("% .1f / % .1f", decor.WCSyncSpace))
-	tail := mpb.AppendDecorators(decor.AverageSpeed(decor.SizeB1024(0), "% .1f"), decor.Name(" "), decor.AverageETA(decor.ET_STYLE_GO))
+	tail := mpb.AppendDecorators(average(time.Now()), decor.Name(" "), decor.AverageETA(decor.ET_STYLE_GO))
 	if total < 0 {
 		head = mpb.PrependDecorators(decor.Name(name, decor.WCSyncSpaceR), decor.CurrentKibiByte("% .1f", decor.WCSyncSpace))
-		tail = mpb.AppendDecorators(decor.AverageSpeed(decor.SizeB1024(0), "% .1f"))
+		tail = mpb.AppendDecorators(average(time.Now()))
 	}
 	p.stages[stage] = &stageBar{bar: p.bars.AddBar(max(total, 0), head, tail), total: total}
+}
+
+// average shows the rate since begun, and that of the whole stage once it is
+// done, however short it was.
+func average(begun time.Time) decor.Decorator {
+	var text string
+	var done bool
+	return decor.Any(func(s decor.Statistics) string {
+		if !done {
+			text = size(int64(float64(s.Current)/max(time.Since(begun).Seconds(), 1e-3))) + "/s"
+		}
+		done = s.Completed || s.Aborted
+		return text
+	})
 }
 
 // add is told of progress by many goroutines.
