@@ -192,7 +192,7 @@ export class Send {
   }
 
   #listing(contents: readonly Content[]): Bytes {
-    return encodeBundle(newBundle(this.#entries(contents), this.#job.options.title));
+    return encodeBundle(newBundle(this.#entries(contents), this.#job.options.title ?? rootOf(this.#job.items)));
   }
 
   #entries(contents: readonly Content[]): Descriptor[] {
@@ -300,10 +300,14 @@ function baseName(path: string): string {
   return path.slice(path.lastIndexOf('/') + 1);
 }
 
+/** The one folder that everything is in. */
+function rootOf(items: readonly SendItem[]): string | undefined {
+  const [first = ''] = items[0]?.path.split('/') ?? [];
+  return items.every((i) => i.path.startsWith(`${first}/`)) ? first : undefined;
+}
+
 /** What the sender calls it: the file's name, the one folder's name, or a count. */
 function titleOf(items: readonly SendItem[]): string {
-  const roots = new Set(items.map((i) => i.path.split('/')[0] ?? ''));
-  const [only] = roots;
   if (items.length === 1) return baseName(items[0]?.path ?? '');
-  return roots.size === 1 && only !== undefined ? only : `${items.length} files`;
+  return rootOf(items) ?? `${items.length} files`;
 }
