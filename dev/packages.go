@@ -16,6 +16,7 @@ var needs = map[string]string{
 	"firefox-esr":        "firefox-esr",
 	"b3sum":              "b3sum",
 	"strace":             "strace",
+	"zbarimg":            "zbar-tools",
 	"ip":                 "iproute2",
 	"/usr/sbin/iptables": "iptables",
 	"/usr/bin/python3":   "python3",

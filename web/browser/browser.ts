@@ -10,11 +10,15 @@ export interface Finished {
 export interface Page {
   /** What the page wrote to its console, and its uncaught errors. */
   readonly log: string[];
+  /** Kinds of the dialogs that the browser opened; each was answered with yes. */
+  readonly dialogs: string[];
   goto(url: string): Promise<void>;
   /** Evaluates an expression in the page, awaits it, and returns its JSON value. */
   eval<T>(expression: string): Promise<T>;
   /** Sets local files on an <input type="file">. */
   setFiles(selector: string, files: readonly string[]): Promise<void>;
+  /** Presses and releases a key of the keyboard. */
+  key(key: 'Tab' | 'Enter' | 'Escape'): Promise<void>;
   screenshot(): Promise<Buffer>;
   viewport(width: number, height: number): Promise<void>;
   close(): Promise<void>;

@@ -1,4 +1,4 @@
-// Chromium over a bare pipe (CDP). Of its domains only Browser, Target, Page, Runtime, DOM and Emulation are used.
+// Chromium over a bare pipe (CDP). Of its domains only Browser, Target, Page, Runtime, DOM, Input and Emulation are used.
 import { type ChildProcess, spawn } from 'node:child_process';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -64,8 +64,9 @@ class Pipe {
   }
 }
 
-class ChromiumPage implements Page {
+export class ChromiumPage implements Page {
   readonly log: string[] = [];
+  readonly dialogs: string[] = [];
   readonly #pipe: Pipe;
   readonly #session: string;
   readonly #target: string;
@@ -90,6 +91,9 @@ class ChromiumPage implements Page {
       this.log.push(`uncaught: ${details.exception?.description ?? details.text}`);
     } else if (method === 'Log.entryAdded') {
       this.log.push(`log: ${(params['entry'] as { text: string }).text}`);
+    } else if (method === 'Page.javascriptDialogOpening') {
+      this.dialogs.push(params['type'] as string);
+      void this.call('Page.handleJavaScriptDialog', { accept: true });
     }
   }
 
@@ -131,6 +135,20 @@ class ChromiumPage implements Page {
     const { objectId } = found['result'] as { objectId: string };
     // Paths must be absolute: Chromium takes a relative one silently as an empty file.
     await this.call('DOM.setFileInputFiles', { objectId, files: files.map((f) => absolute(f)) });
+  }
+
+  async key(key: 'Tab' | 'Enter' | 'Escape'): Promise<void> {
+    const windowsVirtualKeyCode = { Tab: 9, Enter: 13, Escape: 27 }[key];
+    const text = key === 'Enter' ? { text: '\r' } : {};
+    await this.call('Input.dispatchKeyEvent', { type: 'keyDown', key, code: key, windowsVirtualKeyCode, ...text });
+    await this.call('Input.dispatchKeyEvent', { type: 'keyUp', key, code: key, windowsVirtualKeyCode });
+  }
+
+  /** Drops files and folders of this machine at the middle of the page, as a file manager does. */
+  async drop(paths: readonly string[]): Promise<void> {
+    const data = { items: [], files: paths.map((p) => absolute(p)), dragOperationsMask: 1 };
+    for (const type of ['dragEnter', 'dragOver', 'drop'])
+      await this.call('Input.dispatchDragEvent', { type, x: 400, y: 300, data });
   }
 
   async screenshot(): Promise<Buffer> {

@@ -77,6 +77,7 @@ class Session {
 
 class FirefoxPage implements Page {
   readonly log: string[] = [];
+  readonly dialogs: string[] = [];
   readonly #session: Session;
   readonly #context: string;
 
@@ -117,6 +118,23 @@ class FirefoxPage implements Page {
       context: this.#context,
       element: { sharedId: node.sharedId },
       files: files.map((f) => absolute(f)),
+    });
+  }
+
+  async key(key: 'Tab' | 'Enter' | 'Escape'): Promise<void> {
+    const value = { Tab: '\uE004', Enter: '\uE007', Escape: '\uE00C' }[key];
+    await this.#session.send('input.performActions', {
+      context: this.#context,
+      actions: [
+        {
+          type: 'key',
+          id: 'keyboard',
+          actions: [
+            { type: 'keyDown', value },
+            { type: 'keyUp', value },
+          ],
+        },
+      ],
     });
   }
 

@@ -135,6 +135,7 @@ export class Fleet {
     for (const front of this.fronts) {
       front.evil = undefined;
       front.onBlobBytes = undefined;
+      front.bytesPerSecond = undefined;
     }
   }
 

@@ -9,6 +9,7 @@ import {
   type ServerResponse,
 } from 'node:http';
 import type { AddressInfo } from 'node:net';
+import type { Writable } from 'node:stream';
 
 export interface Seen {
   readonly method: string;
@@ -37,6 +38,8 @@ export class Front {
   /** Set to keep whole requests. */
   recording = false;
   readonly seen: Seen[] = [];
+  /** The rate of each body of a blob, in either direction; without it as fast as it goes. */
+  bytesPerSecond: number | undefined;
   /** Told of bytes that pass in the bodies of blobs, to strike in the middle of them. */
   onBlobBytes: ((bytes: number) => void) | undefined;
 
@@ -76,16 +79,24 @@ export class Front {
     req.on('data', (part: Buffer) => {
       this.#note(seen, part);
       if (this.recording) parts.push(part);
-      if (!out.write(part)) {
-        req.pause();
-        out.once('drain', () => req.resume());
-      }
+      this.#hand(req, out, part, seen.url.startsWith('/blobs'));
     });
     req.on('end', () => {
       seen.body = Buffer.concat(parts);
       out.end();
     });
     req.on('error', () => out.destroy());
+  }
+
+  /** Writes a part on and lets the next one come when it is out and its time is over. */
+  #hand(from: IncomingMessage, to: Writable, part: Buffer, blob: boolean): void {
+    const full = !to.write(part);
+    const wait = blob && this.bytesPerSecond !== undefined ? (part.length * 1000) / this.bytesPerSecond : 0;
+    if (!full && wait === 0) return;
+    from.pause();
+    const next = (): unknown => (to.writableNeedDrain ? to.once('drain', () => from.resume()) : from.resume());
+    if (wait > 0) setTimeout(next, wait);
+    else next();
   }
 
   #note(seen: Seen, part: Buffer): void {
@@ -95,11 +106,9 @@ export class Front {
   #stream(answer: IncomingMessage, res: ServerResponse): void {
     res.writeHead(answer.statusCode ?? 502, answer.headers);
     answer.on('data', (part: Buffer) => {
-      if (answer.headers['content-type'] === 'application/octet-stream') this.onBlobBytes?.(part.length);
-      if (!res.write(part)) {
-        answer.pause();
-        res.once('drain', () => answer.resume());
-      }
+      const blob = answer.headers['content-type'] === 'application/octet-stream';
+      if (blob) this.onBlobBytes?.(part.length);
+      this.#hand(answer, res, part, blob);
     });
     answer.on('end', () => res.end());
     answer.on('error', () => res.destroy());

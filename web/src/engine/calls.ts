@@ -3,7 +3,7 @@ import type { Bytes } from '../format/bytes.ts';
 import { equal } from '../format/bytes.ts';
 import { envelopeFromText } from '../format/envelope.ts';
 import { parseId, toText } from '../format/id.ts';
-import { openDeclaration } from '../format/ticket.ts';
+import { type Declaration, openDeclaration } from '../format/ticket.ts';
 import { fromProblem } from './errors.ts';
 import { EngineError, type Place } from './types.ts';
 
@@ -56,24 +56,49 @@ function problemOf(response: Response, text: string): EngineError {
   return new EngineError(response.status >= 502 ? 'unreachable' : 'internal', `HTTP ${response.status}`);
 }
 
+/** What could take a node away, folded so that spellings do not count: the laws and the companies that it declares. */
+export interface Exposure {
+  readonly laws: readonly string[];
+  readonly companies: readonly string[];
+  /** Operator and jurisdiction are declared. */
+  readonly known: boolean;
+}
+
 /** A node whose declaration was checked: its signature, and that its id is the key id of the key in it. */
 export interface KnownNode {
   readonly id: string;
   readonly url: string;
   readonly publicKey: Bytes;
   readonly place: Place;
+  readonly exposure: Exposure;
 }
 
 export async function checkNode(node: Node): Promise<KnownNode> {
   const opened = await openDeclaration(envelopeFromText(node.declaration));
   if (!equal(opened.node, parseId<'node'>(node.id)))
     throw new EngineError('integrity', 'a node’s declaration is another’s');
-  const { operator, jurisdiction, publicKey } = opened.declaration;
-  return { id: node.id, url: node.url, publicKey, place: { node: toText(opened.node), operator, jurisdiction } };
+  const { operator, jurisdiction, publicKey, url } = opened.declaration;
+  if (url !== node.url) throw new EngineError('integrity', 'a node’s address is not the one that it declared');
+  const place = { node: toText(opened.node), operator, jurisdiction };
+  return { id: node.id, url, publicKey, place, exposure: exposureOf(opened.declaration) };
 }
 
-/** Two nodes are independent when they differ in jurisdiction and in company. */
-export function independent(a: Place, b: Place): boolean {
-  const fold = (s: string): string => s.trim().normalize('NFKC').toLowerCase();
-  return a.jurisdiction !== b.jurisdiction && fold(a.operator) !== fold(b.operator);
+function exposureOf({ operator, parent, storage, jurisdiction, site }: Declaration): Exposure {
+  const named = (...texts: (string | undefined)[]): string[] => texts.map(fold).filter((t) => t !== '');
+  return {
+    laws: named(jurisdiction, site),
+    companies: named(operator, parent, storage),
+    known: fold(operator) !== '' && fold(jurisdiction) !== '',
+  };
+}
+
+/** Compatible characters made one, case folded ("ß" is "ss": by way of capitals), white space collapsed. */
+function fold(text: string | undefined): string {
+  return (text ?? '').normalize('NFKC').toUpperCase().toLowerCase().normalize('NFKC').split(/\s+/u).join(' ').trim();
+}
+
+/** Whether no law and no company that either declares could take both nodes away (docs/protocol.md). */
+export function independent({ exposure: a }: KnownNode, { exposure: b }: KnownNode): boolean {
+  const disjoint = (x: readonly string[], y: readonly string[]): boolean => !x.some((s) => y.includes(s));
+  return a.known && b.known && disjoint(a.laws, b.laws) && disjoint(a.companies, b.companies);
 }

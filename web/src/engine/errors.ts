@@ -39,6 +39,16 @@ export function toEngineError(error: unknown): EngineError {
   return new EngineError('internal', error instanceof Error ? `${error.name}: ${error.message}` : '');
 }
 
+/**
+ * An error of a send. What was chosen is checked before byte 1, so that a format error is what a server or a node said:
+ * nothing of the sender's is damaged.
+ */
+export function sendError(error: unknown): EngineError {
+  if (!(error instanceof FormatError)) return toEngineError(error);
+  if (error.code === 'password') return new EngineError('password-unusable', error.message.replace(/^password: /, ''));
+  return new EngineError('untrusted', error.code);
+}
+
 /** An error of reading a link's text. */
 export function linkError(error: unknown): EngineError {
   const code = error instanceof FormatError ? fromLink[error.code] : undefined;

@@ -7,6 +7,14 @@ import { EngineError } from './types.ts';
 
 /** No byte accepted and no event for so long: the node is left. */
 const STALL_MS = 10_000;
+/** Bytes a millisecond below which a node is left while a body goes to it: the slowest lines that people still use. */
+const LEAST_RATE = 8;
+/** What a node may take for its own work and the second copy once it has a body: events alone do not hold a sender up. */
+const ANSWER_MS = 30_000;
+const LEAST_FORWARD_RATE = 32;
+
+const bodyTime = (put: Put): number => 2 * STALL_MS + put.body.length / LEAST_RATE;
+const answerTime = (put: Put): number => ANSWER_MS + put.body.length / LEAST_FORWARD_RATE;
 
 export interface Put {
   readonly url: string;
@@ -40,15 +48,30 @@ function headers(put: Put): Record<string, string> {
   };
 }
 
-/** Calls `fail` when `alive` was not called for STALL_MS. */
-function watch(fail: () => void): { alive: () => void; stop: () => void } {
-  let timer = setTimeout(fail, STALL_MS);
+interface Watch {
+  alive(): void;
+  /** The whole may take so long from now. */
+  within(ms: number): void;
+  stop(): void;
+}
+
+/** Calls `fail` when `alive` was not called for STALL_MS, or when the time for the whole is over. */
+function watch(fail: () => void): Watch {
+  let stall = setTimeout(fail, STALL_MS);
+  let whole: ReturnType<typeof setTimeout> | undefined;
   return {
     alive: () => {
-      clearTimeout(timer);
-      timer = setTimeout(fail, STALL_MS);
+      clearTimeout(stall);
+      stall = setTimeout(fail, STALL_MS);
     },
-    stop: () => clearTimeout(timer),
+    within: (ms) => {
+      clearTimeout(whole);
+      whole = setTimeout(fail, ms);
+    },
+    stop: () => {
+      clearTimeout(stall);
+      clearTimeout(whole);
+    },
   };
 }
 
@@ -74,11 +97,19 @@ class Lines {
 function eventOf(line: string): Event {
   try {
     const event: unknown = JSON.parse(line);
-    if (typeof event === 'object' && event !== null) return event as Event;
+    if (isEvent(event)) return event;
   } catch {
     // said below
   }
   throw new NodeError('garbage');
+}
+
+/** An event without any field says only that the node is at work. */
+function isEvent(value: unknown): value is Event {
+  if (typeof value !== 'object' || value === null) return false;
+  const { receipt, failed } = value as Record<string, unknown>;
+  const holds = failed === undefined || (typeof failed === 'object' && failed !== null);
+  return holds && (receipt === undefined || typeof receipt === 'string');
 }
 
 /** Sends one blob. Throws NodeError when another node should be tried. */
@@ -124,10 +155,12 @@ function putByXhr(put: Put): Promise<void> {
       seen = text.length;
     };
     put.signal.addEventListener('abort', cancelled);
+    guard.within(bodyTime(put));
     xhr.upload.onprogress = (e) => {
       guard.alive();
       put.onSent(e.loaded);
     };
+    xhr.upload.onload = () => guard.within(answerTime(put));
     xhr.onprogress = () => {
       guard.alive();
       take();
@@ -151,9 +184,10 @@ function putByXhr(put: Put): Promise<void> {
 /** Firefox keeps the bodies of XMLHttpRequests in memory, and not those of fetch. */
 async function putByFetch(put: Put): Promise<void> {
   const stalled = new AbortController();
-  // Without progress events the time for the body must fit a slow line: 8 MiB at 64 KiB/s.
-  const slow = setTimeout(() => stalled.abort(), STALL_MS + put.body.length / 64);
-  const stopProbing = probe(put.url, () => stalled.abort());
+  const fail = (): void => stalled.abort();
+  // There are no progress events: until the answer begins only the whole is timed, and the node is asked beside it.
+  let slow = setTimeout(fail, bodyTime(put));
+  const stopProbing = probe(put.url, fail);
   try {
     const response = await fetch(`${put.url}/blobs`, {
       method: 'POST',
@@ -163,6 +197,8 @@ async function putByFetch(put: Put): Promise<void> {
       credentials: 'omit',
       referrerPolicy: 'no-referrer',
     });
+    clearTimeout(slow);
+    slow = setTimeout(fail, answerTime(put));
     if (response.status !== 200 || !response.body) throw new NodeError(codeOf(await response.text(), response.status));
     put.onSent(put.body.length);
     const lines = new Lines();
@@ -179,9 +215,9 @@ async function putByFetch(put: Put): Promise<void> {
   }
 }
 
-/** How often a node is asked whether it still answers while a body goes to it, and how long that may take. */
+/** How often a node is asked whether it still answers while a body goes to it, and how long that may take on a full line. */
 const PROBE_MS = 3000;
-const PROBE_TIMEOUT_MS = 4000;
+const PROBE_TIMEOUT_MS = 10_000;
 
 /** Without progress events a stopped node looks like a slow line; asking beside the body tells them apart. */
 function probe(url: string, fail: () => void): () => void {

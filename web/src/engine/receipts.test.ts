@@ -42,7 +42,7 @@ describe('T24: receipts', () => {
     await b.add(await receipt(nodes.de, upload, [[blob.name, blob.size]]), blob);
     await b.add(await receipt(nodes[other], upload, [[blob.name, blob.size]]), blob);
     expect(b.copies(blob.name)).toBe(1);
-    expect(independent(nodes.de.known.place, nodes[other].known.place)).toBe(false);
+    expect(independent(nodes.de.known, nodes[other].known)).toBe(false);
   });
 
   it('of one node twice are one copy', async () => {

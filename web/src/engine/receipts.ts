@@ -44,7 +44,7 @@ export class ReceiptBook {
   copies(name: Uint8Array): 0 | 1 | 2 {
     const nodes = this.holders(name);
     if (nodes.length === 0) return 0;
-    return nodes.some((a, i) => nodes.slice(i + 1).some((b) => independent(a.place, b.place))) ? 2 : 1;
+    return nodes.some((a, i) => nodes.slice(i + 1).some((b) => independent(a, b))) ? 2 : 1;
   }
 
   holders(name: Uint8Array): KnownNode[] {

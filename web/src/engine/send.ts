@@ -6,7 +6,7 @@ import {
   type Descriptor,
   encodeBundle,
   KIND,
-  nameFault,
+  MAX_BUNDLE,
   newBundle,
   totals,
 } from '../format/descriptor.ts';
@@ -18,6 +18,7 @@ import {
   fragmentOf,
   LINK_KIND,
   type Link,
+  type LinkKeys,
   type LinkRecord,
   manageHash,
   newLink,
@@ -27,6 +28,7 @@ import {
 import { PIECE_SIZE } from '../format/stream.ts';
 import { commit, makePages } from './commit.ts';
 import { free, isFirefox } from './memory.ts';
+import { checkNames } from './names.ts';
 import { type BlobPlan, planBlobs, totalLength } from './plan.ts';
 import { bytesSource, fileSource, OutgoingStream, type Source } from './sealing.ts';
 import { SendMeter } from './sendmeter.ts';
@@ -38,6 +40,8 @@ import { Upload } from './upload.ts';
 /** Blobs under way at once; each holds a buffer of 8 MiB until it stands twice. */
 const IN_FLIGHT = isFirefox ? 2 : 3;
 const DAY_S = 86_400;
+/** How often progress is told when nothing happens. */
+const TICK_MS = 1000;
 
 type FileItem = Extract<SendItem, { file: File }>;
 
@@ -52,6 +56,12 @@ export interface SendJob {
   readonly options: SendOptions;
 }
 
+/** A link that nobody knows yet. */
+interface Drawn {
+  readonly link: Link;
+  readonly keys: LinkKeys;
+}
+
 export class Send {
   readonly #job: SendJob;
   readonly #files: FileItem[];
@@ -62,11 +72,13 @@ export class Send {
   readonly #blobs: MadeBlob[] = [];
   readonly #extents: [number, number, number][][] = [];
   readonly #spare: Bytes[] = [];
+  /** Blobs that a file waits for, by its number; a file is done when none is left. */
+  readonly #waiting: number[] = [];
   #blake3!: Blake3;
   #upload!: Upload;
 
   constructor(job: SendJob, signal: AbortSignal, onProgress: (p: SendProgress) => void) {
-    checkNames(job.items);
+    checkNames(job.items, job.options.title);
     this.#job = job;
     this.#signal = signal;
     this.#files = job.items.filter((i): i is FileItem => 'file' in i).sort((a, b) => (a.path < b.path ? -1 : 1));
@@ -75,15 +87,28 @@ export class Send {
   }
 
   async run(): Promise<SendResult> {
+    const ticking = setInterval(() => this.#meter.tick(), TICK_MS);
+    try {
+      return await this.#run();
+    } finally {
+      clearInterval(ticking);
+    }
+  }
+
+  async #run(): Promise<SendResult> {
+    // First, because a password may turn out not to be usable, and what it needs may not be there later.
+    const link = newLink(this.#job.options.password !== undefined);
+    const keys = await deriveLinkKeys(link, this.#job.options.password);
     const sizes = this.#files.map((i) => i.file.size);
     const listingSize = this.#single ? null : this.#listing(this.#files.map(() => placeholder)).length;
     const all = listingSize === null ? sizes : [...sizes, listingSize];
+    if (listingSize !== null && listingSize > MAX_BUNDLE) throw new EngineError('over-limit', 'the list of files');
     const total = totalLength(all);
     this.#meter.start(total);
     this.#blake3 = await loadBlake3();
     this.#upload = await Upload.open(total, this.#job.options.days, this.#signal, this.#meter);
     try {
-      return await this.#store(all, listingSize);
+      return await this.#commit(await this.#store(all, listingSize), { link, keys });
     } catch (error) {
       await this.#upload.abandon().catch(() => {
         // It closes by itself within a day; the first error is the one that matters.
@@ -92,16 +117,15 @@ export class Send {
     }
   }
 
-  async #store(sizes: readonly number[], listingSize: number | null): Promise<SendResult> {
+  async #store(sizes: readonly number[], listingSize: number | null): Promise<Content[]> {
     const plans = planBlobs(sizes);
+    for (const { stream } of plans.flat()) this.#waiting[stream] = (this.#waiting[stream] ?? 0) + 1;
     // The listing names the roots of all files, so that the blobs with its parts come last, when all others are sealed.
     const listing = sizes.length - 1;
     const isLate = (plan: BlobPlan): boolean => listingSize !== null && plan.some((part) => part.stream === listing);
     await this.#makeAll(plans.filter((p) => !isLate(p)));
     await this.#makeAll(plans.filter(isLate));
-    const contents = this.#streams.map((s) => s.content());
-    this.#meter.stage('committing');
-    return this.#commit(contents);
+    return this.#streams.map((s) => s.content());
   }
 
   async #makeAll(plans: readonly BlobPlan[]): Promise<void> {
@@ -111,12 +135,22 @@ export class Send {
       const { name, body } = await this.#sealBlob(plan);
       const sending = this.#upload.store(name, body).then(() => {
         flying.delete(sending);
+        this.#stood(plan);
         if (body.buffer.byteLength === PIECE_SIZE) this.#spare.push(new Uint8Array(body.buffer));
       });
       sending.catch(() => {}); // reported by the race or at the end
       flying.add(sending);
     }
     await Promise.all(flying);
+  }
+
+  /** A blob stands twice: files of which it was the last are done. */
+  #stood(plan: BlobPlan): void {
+    for (const { stream } of plan) {
+      const left = (this.#waiting[stream] ?? 0) - 1;
+      this.#waiting[stream] = left;
+      if (left === 0 && stream < this.#files.length) this.#meter.fileDone();
+    }
   }
 
   /** Seals a blob's parts one after the other into one buffer and hashes it once. */
@@ -158,7 +192,7 @@ export class Send {
   }
 
   #listing(contents: readonly Content[]): Bytes {
-    return encodeBundle(newBundle(this.#entries(contents), this.#job.options.title));
+    return encodeBundle(newBundle(this.#entries(contents), this.#job.options.title ?? rootOf(this.#job.items)));
   }
 
   #entries(contents: readonly Content[]): Descriptor[] {
@@ -181,10 +215,9 @@ export class Send {
     return { kind: LINK_KIND.bundle, content: listing, count: files, bytes };
   }
 
-  async #commit(contents: readonly Content[]): Promise<SendResult> {
-    const { password, days, downloads } = this.#job.options;
-    const link = newLink(password !== undefined);
-    const keys = await deriveLinkKeys(link, password);
+  async #commit(contents: readonly Content[], { link, keys }: Drawn): Promise<SendResult> {
+    this.#meter.stage('committing');
+    const { days, downloads } = this.#job.options;
     const secret = newKey();
     const record = await sealLinkRecord(keys.recordKey, link.handle, this.#record(contents));
     const last = contents[contents.length - 1];
@@ -230,7 +263,7 @@ export class Send {
       expires,
       downloads: options.downloads,
       password: options.password !== undefined,
-      places: this.#upload.places(this.#blobs.map((b) => b.name)),
+      ...this.#upload.places(this.#blobs.map((b) => b.name)),
       title: options.title ?? titleOf(items),
       files: this.#files.length,
       bytes: this.#files.reduce((n, i) => n + i.file.size, 0),
@@ -263,24 +296,18 @@ function describe({ file, path }: FileItem, content: Content): Descriptor {
   };
 }
 
-function checkNames(items: readonly SendItem[]): void {
-  for (const { path } of items) {
-    const fault = path
-      .split('/')
-      .map(nameFault)
-      .find((f) => f !== undefined);
-    if (fault !== undefined) throw new EngineError('bad-name', `${path}: ${fault}`);
-  }
-}
-
 function baseName(path: string): string {
   return path.slice(path.lastIndexOf('/') + 1);
 }
 
+/** The one folder that everything is in. */
+function rootOf(items: readonly SendItem[]): string | undefined {
+  const [first = ''] = items[0]?.path.split('/') ?? [];
+  return items.every((i) => i.path.startsWith(`${first}/`)) ? first : undefined;
+}
+
 /** What the sender calls it: the file's name, the one folder's name, or a count. */
 function titleOf(items: readonly SendItem[]): string {
-  const roots = new Set(items.map((i) => i.path.split('/')[0] ?? ''));
-  const [only] = roots;
   if (items.length === 1) return baseName(items[0]?.path ?? '');
-  return roots.size === 1 && only !== undefined ? only : `${items.length} files`;
+  return rootOf(items) ?? `${items.length} files`;
 }

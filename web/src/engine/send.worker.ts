@@ -1,4 +1,4 @@
-import { toPlain } from './errors.ts';
+import { sendError, toPlain } from './errors.ts';
 import type { FromSend, ToSend } from './messages.ts';
 import { Send } from './send.ts';
 
@@ -13,7 +13,10 @@ async function run(message: Extract<ToSend, { kind: 'start' }>): Promise<void> {
     const send = new Send(message.job, abort.signal, (progress) => post({ kind: 'progress', progress }));
     post({ kind: 'result', result: await send.run() });
   } catch (error) {
-    post({ kind: 'error', error: toPlain(abort.signal.aborted ? new DOMException('', 'AbortError') : error) });
+    post({
+      kind: 'error',
+      error: toPlain(abort.signal.aborted ? new DOMException('', 'AbortError') : sendError(error)),
+    });
   }
 }
 

@@ -22,6 +22,7 @@ export class SendMeter implements UploadEvents {
   #stage: Stage = 'preparing';
   #note: ProgressNote | undefined;
   #reported = 0;
+  #filesDone = 0;
 
   constructor(files: number, report: (p: SendProgress) => void) {
     this.#files = files;
@@ -62,6 +63,16 @@ export class SendMeter implements UploadEvents {
     this.#tell(true);
   }
 
+  fileDone(): void {
+    this.#filesDone++;
+    this.#tell(false);
+  }
+
+  /** Time passes without anything happening: rate and time left follow. */
+  tick(): void {
+    this.#tell(true);
+  }
+
   note(note: ProgressNote | undefined): void {
     this.#note = note;
     this.#tell(true);
@@ -82,7 +93,7 @@ export class SendMeter implements UploadEvents {
       bytesPerSecond,
       secondsLeft: secondsLeft(this.#stored2, this.#total, bytesPerSecond),
       files: this.#files,
-      filesDone: this.#total > 0 ? Math.floor((this.#files * this.#stored2) / this.#total) : 0,
+      filesDone: this.#filesDone,
       ...(this.#note ? { note: this.#note } : {}),
     });
   }

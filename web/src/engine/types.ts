@@ -61,6 +61,8 @@ export interface SendResult {
   readonly downloads: number;
   readonly password: boolean;
   readonly places: readonly Place[];
+  /** Not every place holds every part: a storage server was left on the way. */
+  readonly spread: boolean;
   readonly title: string;
   readonly files: number;
   /** True sizes, added up. */
@@ -141,6 +143,7 @@ export type EngineErrorCode =
   | 'not-found'
   | 'wrong-key'
   | 'wrong-password'
+  | 'password-unusable'
   | 'expired'
   | 'used-up'
   | 'revoked'
@@ -154,6 +157,7 @@ export type EngineErrorCode =
   | 'file-changed'
   | 'file-unreadable'
   | 'bad-name'
+  | 'untrusted'
   | 'cancelled'
   | 'unsupported'
   | 'out-of-date'

@@ -11,11 +11,16 @@ import { EngineError, type Place, type ProgressNote } from './types.ts';
 
 // One open upload: its ticket, its nodes, and blobs made to stand twice whatever a node does.
 
-/** Rounds through all nodes before giving up; between them, waits of 1, 2, 4 … 15 seconds. */
+/** Rounds through all nodes at least before giving up; between them, waits of 1, 2, 4 … 15 seconds. */
 const ROUNDS = 8;
 const LONGEST_WAIT_S = 15;
+/** Nobody gives up before there was no receipt, for any blob, for so long. Time without a network does not count. */
+const PATIENCE_MS = 5 * 60_000;
 /** A ticket is renewed when less than this is left. */
 const RENEW_S = 300;
+
+/** What a node says of the ticket and not of itself. If all say it, it is so. */
+const REFUSALS: ReadonlySet<string> = new Set(['ticket-invalid', 'ticket-spent', 'unknown-version', 'upload-closed']);
 
 interface Way {
   readonly chain: number;
@@ -35,17 +40,18 @@ export class Upload {
   readonly #signal: AbortSignal;
   readonly #events: UploadEvents;
   readonly receipts: ReceiptBook;
-  readonly #nodes: ReadonlyMap<string, KnownNode>;
+  readonly #nodes: Map<string, KnownNode>;
   readonly #away = new Set<string>();
+  /** Nodes that refused the ticket, and how. */
+  readonly #refused = new Map<string, string>();
+  /** When the last receipt came, or a network was missing. */
+  #good = performance.now();
+  /** A node says that the ticket has expired: its clock counts. */
+  #stale = false;
   #grant: UploadGrant;
   #ways: Way[] = [];
 
-  private constructor(
-    grant: UploadGrant,
-    nodes: ReadonlyMap<string, KnownNode>,
-    signal: AbortSignal,
-    events: UploadEvents,
-  ) {
+  private constructor(grant: UploadGrant, nodes: Map<string, KnownNode>, signal: AbortSignal, events: UploadEvents) {
     this.id = grant.upload;
     this.#secret = grant.secret ?? '';
     this.#grant = grant;
@@ -59,7 +65,7 @@ export class Upload {
   static async open(bytes: number, days: number, signal: AbortSignal, events: UploadEvents): Promise<Upload> {
     const grant = await call('openUpload', { bytes, days }, { signal });
     const nodes = new Map<string, KnownNode>();
-    for (const node of grant.nodes) nodes.set(node.id, await checkNode(node));
+    await addNodes(nodes, grant);
     return new Upload(grant, nodes, signal, events);
   }
 
@@ -76,22 +82,36 @@ export class Upload {
     if (this.#ways.length === 0) throw new EngineError('no-placement');
   }
 
+  get #left(): number {
+    return this.#grant.expires - Date.now() / 1000;
+  }
+
   async #renew(): Promise<void> {
-    if (this.#grant.expires - Date.now() / 1000 > RENEW_S) return;
-    try {
-      this.#grant = await call('getUpload', null, this.access);
-      this.#readTicket();
-    } catch (error) {
-      // A server that is away for a moment is asked again with the next blob; until its end the ticket serves.
-      const later =
-        error instanceof EngineError && error.code === 'unreachable' && this.#grant.expires > Date.now() / 1000;
-      if (!later) throw error;
+    for (let round = 1; this.#stale || this.#left <= RENEW_S; round++) {
+      try {
+        const grant = await call('getUpload', null, this.access);
+        await addNodes(this.#nodes, grant);
+        this.#grant = grant;
+        this.#readTicket();
+        this.#stale = false;
+        return;
+      } catch (error) {
+        if (!(error instanceof EngineError && error.code === 'unreachable')) throw error;
+        // A server that is away for a moment is asked again with the next blob; until its end the ticket serves.
+        if (!this.#stale && this.#left > 0) return;
+        if (this.#isHopeless(round)) throw error;
+        await this.#wait(round);
+      }
     }
+  }
+
+  #isHopeless(round: number): boolean {
+    return round >= ROUNDS && performance.now() - this.#good > PATIENCE_MS;
   }
 
   /** Stores a blob at two independent nodes; its bytes are held until then, so that no retry can differ. */
   async store(name: Bytes, body: Bytes): Promise<void> {
-    for (let round = 0; round < ROUNDS; round++) {
+    for (let round = 0; ; round++) {
       if (round > 0) await this.#wait(round);
       await this.#renew();
       for (const way of this.#ways) {
@@ -102,9 +122,18 @@ export class Upload {
           return;
         }
       }
+      this.#checkRefusals();
+      if (this.#isHopeless(round)) break;
       this.#away.clear(); // whoever was away may be back
     }
     throw new EngineError(this.receipts.copies(name) === 1 ? 'no-placement' : 'nodes-away');
+  }
+
+  /** One node may lie about the ticket; all of them do not. */
+  #checkRefusals(): void {
+    if (!this.#ways.every(({ node }) => this.#refused.has(node.id))) return;
+    const codes = [...new Set(this.#refused.values())];
+    throw new EngineError(codes.includes('unknown-version') ? 'out-of-date' : 'internal', codes.join(', '));
   }
 
   async #tryWay({ chain, node }: Way, name: Bytes, body: Bytes): Promise<void> {
@@ -121,6 +150,7 @@ export class Upload {
         onEvent: async (event) => {
           if (event.receipt !== undefined) {
             await this.receipts.add(event.receipt, blob);
+            this.#good = performance.now();
             const copies = this.receipts.copies(name);
             if (copies > 0) this.#events.stored(name, body.length, copies === 2 ? 2 : 1);
           } else if (event.failed) {
@@ -131,33 +161,36 @@ export class Upload {
     } catch (error) {
       if (this.#signal.aborted) throw new EngineError('cancelled');
       if (!(error instanceof NodeError || error instanceof FormatError)) throw error;
-      this.#leave(node, error);
+      this.#leave(node, error.code);
     }
   }
 
   /** A node that does not answer, or that lies, is left for the rest of this round. */
-  #leave(node: KnownNode, error: NodeError | FormatError): void {
-    const code = error.code;
-    if (code === 'ticket-invalid' || code === 'ticket-spent' || code === 'unknown-version') {
-      throw new EngineError('internal', `${node.place.operator}: ${code}`);
-    }
+  #leave(node: KnownNode, code: string): void {
+    if (code === 'ticket-expired') this.#stale = true;
+    if (REFUSALS.has(code)) this.#refused.set(node.id, code);
+    else this.#refused.delete(node.id);
     this.#away.add(node.id);
     this.#events.note({ kind: 'failover' });
   }
 
+  /** Counts down to the next round. Without a network it goes on as soon as there is one, and nobody loses patience. */
   async #wait(round: number): Promise<void> {
     const offline = !navigator.onLine;
     for (let left = Math.min(LONGEST_WAIT_S, 2 ** (round - 1)); left > 0; left--) {
+      if (!navigator.onLine) this.#good = performance.now();
+      else if (offline) return;
       this.#events.note(offline ? { kind: 'offline' } : { kind: 'retrying', seconds: left });
       await new Promise((resolve) => setTimeout(resolve, 1000));
       if (this.#signal.aborted) throw new EngineError('cancelled');
     }
   }
 
-  places(names: readonly Bytes[]): Place[] {
+  /** Where these blobs stand; spread when a place does not hold all of them. */
+  places(names: readonly Bytes[]): { places: Place[]; spread: boolean } {
     const found = new Map<string, Place>();
     for (const name of names) for (const node of this.receipts.holders(name)) found.set(node.id, node.place);
-    return [...found.values()];
+    return { places: [...found.values()], spread: names.some((n) => this.receipts.holders(n).length < found.size) };
   }
 
   get access(): { path: { upload: string }; secret: string; signal: AbortSignal } {
@@ -168,4 +201,8 @@ export class Upload {
   async abandon(): Promise<void> {
     await call('abandonUpload', null, { path: { upload: this.id }, secret: this.#secret });
   }
+}
+
+async function addNodes(nodes: Map<string, KnownNode>, grant: UploadGrant): Promise<void> {
+  for (const node of grant.nodes) nodes.set(node.id, await checkNode(node));
 }

@@ -48,6 +48,11 @@ const table: Record<EngineErrorCode, Words> = {
     text: 'Check capital letters and spaces and try again. After several wrong tries there is a pause between tries.',
     icon: 'lock',
   },
+  'password-unusable': {
+    title: 'That password cannot be used',
+    text: 'Some characters look the same and are not, so that a password with them might never be typed again. Choose another one. Nothing was sent.',
+    icon: 'lock',
+  },
   expired: {
     title: 'This link has expired',
     text: 'The sender set a day until which it works. The files can no longer be opened with it; ask the sender for a new link.',
@@ -106,19 +111,25 @@ const table: Record<EngineErrorCode, Words> = {
   },
   'file-changed': {
     title: 'A file changed while it was being read',
-    text: 'Nothing was sent. Close the program that writes to it, and send again.',
+    text: 'No link was made. Close the program that writes to it, choose it again, and send.',
     icon: 'file',
     again: true,
   },
   'file-unreadable': {
     title: 'A file cannot be read',
-    text: 'It was moved or deleted, or the browser may not read it. Nothing was sent. Remove it from the list, or choose it again.',
+    text: 'It was changed, moved or deleted since it was chosen, or the browser may not read it. No link was made. Remove it from the list, or choose it again.',
     icon: 'file',
   },
   'bad-name': {
     title: 'A file’s name cannot be used',
     text: 'Rename it and send again.',
     icon: 'file',
+  },
+  untrusted: {
+    title: 'The service gave an answer that does not hold',
+    text: 'A receipt or a ticket is not signed as it must be. Your files are safe and no link was made. Try again; if it stays like this, tell the service.',
+    icon: 'warning',
+    again: true,
   },
   cancelled: { title: 'Cancelled', text: 'Nothing was kept.', icon: 'close' },
   unsupported: {

@@ -1,0 +1,39 @@
+import { describe, expect, it } from 'vitest';
+import { MAX_ENTRIES } from '../format/descriptor.ts';
+import { checkNames } from './names.ts';
+import type { SendItem } from './types.ts';
+
+const file = (path: string): SendItem => ({ path, file: new File([], 'x') });
+const folder = (path: string): SendItem => ({ path, dir: true });
+const refusal = (items: readonly SendItem[], title?: string): unknown => {
+  try {
+    checkNames(items, title);
+    return undefined;
+  } catch (error) {
+    return error;
+  }
+};
+
+describe('what is chosen, before byte 1', () => {
+  it.each<[string, readonly SendItem[], string | undefined]>([
+    ['plain names', [file('a.txt'), file('b/c/d.txt'), folder('b/e')], 'Holiday, July'],
+    ['names that only look like folders of each other', [file('ab'), file('abc/d'), file('a')], undefined],
+    ['the longest name', [file('x'.repeat(255))], 'y'.repeat(255)],
+    ['characters beyond the first plane', [file('\u{1F642}.txt')], '\u{1F642}'],
+  ])('%s are taken', (_, items, title) => expect(refusal(items, title)).toBeUndefined());
+
+  it.each<[string, readonly SendItem[], string | undefined, string]>([
+    ['a way up', [file('a/../b')], undefined, 'bad-name'],
+    ['an empty component', [file('a//b')], undefined, 'bad-name'],
+    ['NUL', [file('a\0b')], undefined, 'bad-name'],
+    ['a name that is too long', [file('ü'.repeat(128))], undefined, 'bad-name'],
+    ['a path that is too long', [file(`${'abcdefg/'.repeat(512)}x`)], undefined, 'bad-name'],
+    ['half a character', [file('a\ud800b')], undefined, 'bad-name'],
+    ['a file where a folder is', [file('notes'), file('notes/a')], undefined, 'bad-name'],
+    ['a file where a folder far above is', [file('n/m/a'), folder('n/m/b/c'), file('n')], undefined, 'bad-name'],
+    ['a title with a slash', [file('a'), file('b')], 'July 7/8', 'bad-name'],
+    ['a title of dots', [file('a'), file('b')], '..', 'bad-name'],
+    ['half a character in the title', [file('a')], '\udc00', 'bad-name'],
+    ['too many', new Array<SendItem>(MAX_ENTRIES + 1).fill(file('a')), undefined, 'over-limit'],
+  ])('%s is refused and named', (_, items, title, code) => expect(refusal(items, title)).toMatchObject({ code }));
+});
