@@ -14,6 +14,7 @@ import (
 	"strings"
 
 	"golang.org/x/text/cases"
+	"golang.org/x/text/unicode/norm"
 
 	"holdfast/api"
 	"holdfast/format/descriptor"
@@ -106,11 +107,13 @@ func laws(n Node) []string { return named(n.Jurisdiction, n.Site) }
 
 func companies(n Node) []string { return named(n.Operator, n.Parent, n.Storage) }
 
-// named folds and trims the texts and leaves out what was not declared.
+// named folds the texts, so that no spelling makes two of one (NFKC, case, white
+// space), and leaves out what was not declared.
 func named(texts ...string) []string {
 	var out []string
 	for _, text := range texts {
-		if text = strings.TrimSpace(cases.Fold().String(text)); text != "" {
+		folded := norm.NFKC.String(cases.Fold().String(norm.NFKC.String(text)))
+		if text = strings.Join(strings.Fields(folded), " "); text != "" {
 			out = append(out, text)
 		}
 	}
