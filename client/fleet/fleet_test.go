@@ -88,6 +88,7 @@ func TestIndependent(t *testing.T) {
 		"site under the same law":   {node("B", "NZ", func(d *ticket.Declaration) { d.Site = "DE" }), false},
 		"parent is the other":       {node("B", "NZ", func(d *ticket.Declaration) { d.Parent = "a" }), false},
 		"rents storage from A":      {node("B", "NZ", func(d *ticket.Declaration) { d.Storage = "A" }), false},
+		"parent in wide letters":    {node("B", "NZ", func(d *ticket.Declaration) { d.Parent = "\uff21" }), false},
 		"parent unknown to the one": {node("B", "NZ", func(d *ticket.Declaration) { d.Parent = "C" }), true},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -95,6 +96,11 @@ func TestIndependent(t *testing.T) {
 				t.Errorf("want %v", c.want)
 			}
 		})
+	}
+	for spelling, other := range map[string]string{"Acme GmbH": " acme \u00a0 GMBH", "STRASSE": "straße"} {
+		if Independent(node(spelling, "DE", nil), node(other, "NZ", nil)) {
+			t.Errorf("%q and %q pass for two companies", spelling, other)
+		}
 	}
 }
 
