@@ -25,6 +25,10 @@ type Options struct {
 	Reserve int64
 	// Now is the clock; nil stands for time.Now.
 	Now func() time.Time
+
+	// Only tests set these: durable.SyncDir, and createFile of this package.
+	syncDir func(dir string) error
+	create  func(path string) (*os.File, error)
 }
 
 // Disk is a Store of plain files:
@@ -51,6 +55,11 @@ type Disk struct {
 	boot string       // tells this process's temporary files from leftovers
 	temp atomic.Int64 // numbers them
 
+	// days is held by whoever makes or removes directories of days in the trash, or
+	// fills them: none goes away under another's hands. It is taken after an
+	// upload's lock and before mu.
+	days sync.Mutex
+
 	// mu guards the fields below. It is taken last: never while holding it is an
 	// upload's lock acquired.
 	mu       sync.Mutex
@@ -60,6 +69,7 @@ type Disk struct {
 	trash    Usage
 	arriving int64
 	broken   bool      // I/O error, until SelfTest passes
+	failures int       // syncs of directories that failed, ever
 	noRoom   time.Time // the system said "no space"; believed for a while
 	counting *recount  // nil once held and trash are exact
 
@@ -91,6 +101,12 @@ func OpenDisk(root string, opt Options) (*Disk, error) {
 	if opt.Now == nil {
 		opt.Now = time.Now
 	}
+	if opt.syncDir == nil {
+		opt.syncDir = durable.SyncDir
+	}
+	if opt.create == nil {
+		opt.create = createFile
+	}
 	if err := durable.MkdirAll(root); err != nil {
 		return nil, fmt.Errorf("open store: %w", err)
 	}
@@ -99,6 +115,7 @@ func OpenDisk(root string, opt Options) (*Disk, error) {
 		return nil, fmt.Errorf("open store: %w", err)
 	}
 	d := &Disk{root: root, boot: rand.Text(), opt: opt, lock: lock, uploads: map[id.Upload]*upload{}, shards: map[string]bool{}, stop: make(chan struct{})}
+	d.dirs.step = d.syncDir
 	if err := d.prepare(); err != nil {
 		lock.Close()
 		return nil, fmt.Errorf("open store: %w", err)

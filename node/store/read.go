@@ -11,7 +11,6 @@ import (
 	"slices"
 
 	"holdfast/format/id"
-	"holdfast/node/durable"
 )
 
 // diskReader is an open blob file.
@@ -148,7 +147,7 @@ func (d *Disk) Quarantine(key Key) error {
 	u.held = u.held.Sub(Usage{1, size})
 	d.account(u.id, Usage{-1, -size})
 	for _, dir := range []string{d.path(dirQuarantine), d.uploadDir(u.id)} {
-		if err := durable.SyncDir(dir); err != nil {
+		if err := d.dirs.sync(dir); err != nil {
 			return d.fault("quarantine", err)
 		}
 	}

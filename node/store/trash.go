@@ -55,6 +55,7 @@ func (d *Disk) CloseUpload(key id.Upload) (Usage, error) {
 	defer d.done(u)
 	u.mu.Lock()
 	defer u.mu.Unlock()
+	failures := d.syncFailures()
 	if err := d.load(u); err != nil {
 		return Usage{}, err
 	}
@@ -62,10 +63,17 @@ func (d *Disk) CloseUpload(key id.Upload) (Usage, error) {
 		return Usage{}, d.fault("close upload", err)
 	}
 	u.settle()
+	d.days.Lock()
+	defer d.days.Unlock()
+	work := d.throwAway
 	if !u.made {
-		return d.trashedBefore(key)
+		work = d.trashedBefore
 	}
-	return d.throwAway(u)
+	gone, err := work(u)
+	if err == nil {
+		err = d.lost(failures)
+	}
+	return gone, err
 }
 
 // markClosed makes the tombstone, with u.mu held.
@@ -110,10 +118,13 @@ func (u *upload) settle() {
 	}
 }
 
-// throwAway moves the directory of a closed upload to the trash, with u.mu held.
+// throwAway moves the directory of a closed upload to the trash, with u.mu and
+// days held.
 func (d *Disk) throwAway(u *upload) (Usage, error) {
-	// Counted afresh: what a crash or a failed removal left is in there too.
-	have, err := d.addUp(d.uploadDir(u.id))
+	// Counted afresh: what a crash or a failed removal left is in there too. Files
+	// being written go at once: nobody counts them in the trash, and what they
+	// become is refused.
+	have, err := d.addUp(d.uploadDir(u.id), true)
 	if err != nil {
 		return Usage{}, d.fault("delete upload", err)
 	}
@@ -141,7 +152,7 @@ func (d *Disk) throwAway(u *upload) (Usage, error) {
 	return have, nil
 }
 
-// trashToday makes the directory of the day.
+// trashToday makes the directory of the day, with days held.
 func (d *Disk) trashToday() (string, error) {
 	day := d.path(dirTrash, d.opt.Now().UTC().Format(time.DateOnly))
 	return day, makeShard(day)
@@ -161,16 +172,16 @@ func renameFree(from, day string, u id.Upload, have Usage) error {
 	}
 }
 
-// trashedBefore is what of an upload lies in the trash already. It is made
-// durable here: whoever moved it may have been killed before.
-func (d *Disk) trashedBefore(key id.Upload) (Usage, error) {
+// trashedBefore is what of an upload lies in the trash already, with days held.
+// It is made durable here: whoever moved it may have been killed before.
+func (d *Disk) trashedBefore(u *upload) (Usage, error) {
 	var sum Usage
 	dirs := []string{d.path(dirTrash)}
-	if _, err := os.Lstat(d.shardDir(key)); err == nil {
-		dirs = append(dirs, d.shardDir(key))
+	if _, err := os.Lstat(d.shardDir(u.id)); err == nil {
+		dirs = append(dirs, d.shardDir(u.id))
 	}
 	err := d.eachTrash(func(t trashed) error {
-		if t.upload == key {
+		if t.upload == u.id {
 			sum = sum.Add(t.usage)
 			dirs = append(dirs, filepath.Dir(t.path))
 		}
@@ -196,10 +207,13 @@ func (d *Disk) Remove(key id.Upload, names []id.Name) (Usage, error) {
 		return Usage{}, err
 	}
 	u.settle()
+	failures := d.syncFailures()
 	gone, sizes, err := d.present(u, names)
 	if err != nil || gone.Blobs == 0 {
 		return Usage{}, err
 	}
+	d.days.Lock()
+	defer d.days.Unlock()
 	day, err := d.trashToday()
 	if err != nil {
 		return Usage{}, d.fault("delete blobs", err)
@@ -228,7 +242,7 @@ func (d *Disk) Remove(key id.Upload, names []id.Name) (Usage, error) {
 			return Usage{}, d.fault("delete blobs", err)
 		}
 	}
-	return gone, nil
+	return gone, d.lost(failures)
 }
 
 // present finds which of the names are held, with u.mu held.
@@ -263,26 +277,40 @@ func makeBin(day string, u id.Upload, have Usage) (string, error) {
 func (d *Disk) EmptyTrash(before time.Time) (Usage, error) {
 	var gone Usage
 	first := before.UTC().Truncate(24 * time.Hour)
-	err := d.eachTrash(func(t trashed) error {
-		if !t.day.Before(first) {
-			return nil
-		}
+	old, err := d.trashBefore(first)
+	if err != nil {
+		return gone, d.fault("empty trash", err)
+	}
+	for _, t := range old {
 		if err := os.RemoveAll(t.path); err != nil {
-			return err
+			return gone, d.fault("empty trash", err)
 		}
 		gone = gone.Add(t.usage)
 		d.mu.Lock()
 		d.trash = d.trash.Sub(t.usage)
 		d.mu.Unlock()
-		return nil
-	})
-	if err != nil {
-		return gone, d.fault("empty trash", err)
 	}
 	return gone, d.removeEmptyDays(first)
 }
 
+// trashBefore lists what was put into the trash before a day. Whoever fills a
+// directory there holds days, so that those listed are complete and nobody's any
+// more: removing them, which takes long, needs no lock.
+func (d *Disk) trashBefore(first time.Time) (old []trashed, err error) {
+	d.days.Lock()
+	defer d.days.Unlock()
+	err = d.eachTrash(func(t trashed) error {
+		if t.day.Before(first) {
+			old = append(old, t)
+		}
+		return nil
+	})
+	return old, err
+}
+
 func (d *Disk) removeEmptyDays(first time.Time) error {
+	d.days.Lock()
+	defer d.days.Unlock()
 	days, err := os.ReadDir(d.path(dirTrash))
 	if err != nil {
 		return d.fault("empty trash", err)

@@ -108,7 +108,7 @@ func (d *Disk) load(u *upload) error {
 			return d.fault("load upload", err)
 		}
 		u.made, u.synced = true, true
-		if u.held, err = d.addUp(dir); err != nil {
+		if u.held, err = d.addUp(dir, false); err != nil {
 			return d.fault("load upload", err)
 		}
 	} else if !errors.Is(err, fs.ErrNotExist) {
@@ -119,12 +119,15 @@ func (d *Disk) load(u *upload) error {
 }
 
 // addUp counts the blobs in a directory, which may be missing, and removes what
-// an earlier process left half written.
-func (d *Disk) addUp(dir string) (Usage, error) {
+// an earlier process left half written; with all, also what is being written.
+func (d *Disk) addUp(dir string, all bool) (Usage, error) {
 	var sum Usage
 	err := eachFile(dir, func(text string) error {
-		if strings.HasSuffix(text, durable.Suffix) && !strings.Contains(text, "."+d.boot+"-") {
-			return os.Remove(filepath.Join(dir, text))
+		if strings.HasSuffix(text, durable.Suffix) && (all || !strings.Contains(text, "."+d.boot+"-")) {
+			if err := os.Remove(filepath.Join(dir, text)); !errors.Is(err, fs.ErrNotExist) {
+				return err
+			}
+			return nil // its writer was quicker
 		}
 		if _, ok := parseName(text); !ok {
 			return nil
