@@ -18,7 +18,8 @@ import (
 
 // Options of a Disk.
 type Options struct {
-	// Capacity is the most that live blobs and trash may take, in bytes.
+	// Capacity is the most room that live blobs, trash and quarantine may take, in
+	// bytes.
 	Capacity int64
 	// Reserve is what is left free on the file system whatever the capacity says.
 	// Negative stands for the smaller of 256 MiB and a fiftieth of the file system.
@@ -37,9 +38,11 @@ type Options struct {
 //	                          bytes; <2> is the first byte of the upload id
 //	blobs/<2>/<upload>/*.new  being written; what a crash leaves is removed when
 //	                          the upload is next used or counted
-//	closed/<2>/<upload>       an empty file: this upload takes nothing again
+//	closed/<2>/<upload>       an empty file, as old as the closing: this upload
+//	                          takes nothing again
 //	trash/<day>/<upload>.<blobs>.<bytes>/
-//	quarantine/               bytes that are not what their name says
+//	quarantine/<upload>.<name> bytes that are not what their name says, as old as
+//	                          the quarantine
 //	usage                     totals, so that a clean start counts nothing
 //
 // One directory an upload makes listing, adding up and deleting an upload cheap,
@@ -56,8 +59,8 @@ type Disk struct {
 	temp atomic.Int64 // numbers them
 
 	// days is held by whoever makes or removes directories of days in the trash, or
-	// fills them: none goes away under another's hands. It is taken after an
-	// upload's lock and before mu.
+	// fills them, or the quarantine: none goes away under another's hands. It is
+	// taken after an upload's lock and before mu.
 	days sync.Mutex
 
 	// mu guards the fields below. It is taken last: never while holding it is an
@@ -67,7 +70,8 @@ type Disk struct {
 	shards   map[string]bool // directories of shards whose own names are durable
 	held     Usage
 	trash    Usage
-	arriving int64
+	damaged  Usage // in quarantine
+	arriving Usage
 	broken   bool      // I/O error, until SelfTest passes
 	failures int       // syncs of directories that failed, ever
 	noRoom   time.Time // the system said "no space"; believed for a while
@@ -142,6 +146,9 @@ func (d *Disk) prepare() error {
 	}
 	var err error
 	if d.trash, err = d.trashUsage(); err != nil {
+		return err
+	}
+	if d.damaged, err = d.quarantined(); err != nil {
 		return err
 	}
 	return d.startCounting()

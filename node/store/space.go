@@ -91,18 +91,21 @@ func (d *Disk) reserve(size int64) error {
 		return ErrIO
 	case d.recentlyFull():
 		return ErrFull
-	case d.held.Bytes+d.trash.Bytes+d.arriving+size > d.opt.Capacity:
+	}
+	arriving := d.arriving.Add(Usage{1, size})
+	switch {
+	case d.held.Add(d.trash).Add(d.damaged).Add(arriving).Room() > d.opt.Capacity:
 		return fmt.Errorf("%w: the capacity of %d bytes is used", ErrFull, d.opt.Capacity)
-	case free-d.arriving-size < d.opt.Reserve:
+	case free-arriving.Room() < d.opt.Reserve:
 		return fmt.Errorf("%w: %d bytes are free on the disk, %d stay reserved", ErrFull, free, d.opt.Reserve)
 	}
-	d.arriving += size
+	d.arriving = arriving
 	return nil
 }
 
 func (d *Disk) unreserve(size int64) {
 	d.mu.Lock()
-	d.arriving -= size
+	d.arriving = d.arriving.Sub(Usage{1, size})
 	d.mu.Unlock()
 }
 
@@ -118,7 +121,7 @@ func (d *Disk) Status() Status {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	s := Status{
-		Held: d.held, Trash: d.trash, Arriving: d.arriving,
+		Held: d.held, Trash: d.trash, Quarantine: d.damaged, Arriving: d.arriving.Bytes,
 		Capacity: d.opt.Capacity, Counted: d.counting == nil,
 	}
 	// Less than a blob's room says "full" before the first refusal; a store too

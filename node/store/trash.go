@@ -76,35 +76,6 @@ func (d *Disk) CloseUpload(key id.Upload) (Usage, error) {
 	return gone, err
 }
 
-// markClosed makes the tombstone, with u.mu held.
-func (d *Disk) markClosed(u *upload) error {
-	// In memory first: no writer passes from here on, even if the disk fails now.
-	u.closed = true
-	if u.tombstone {
-		return nil
-	}
-	path := d.closedFile(u.id)
-	if err := makeShard(filepath.Dir(path)); err != nil {
-		return err
-	}
-	file, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE, 0o600)
-	if err != nil {
-		return err
-	}
-	if err := file.Sync(); err != nil {
-		file.Close()
-		return err
-	}
-	if err := file.Close(); err != nil {
-		return err
-	}
-	if err := d.syncShard(filepath.Dir(path)); err != nil {
-		return err
-	}
-	u.tombstone = true
-	return nil
-}
-
 // settle waits until no blob is between its rename and its sync. It is called
 // with mu held and gives it up meanwhile.
 func (u *upload) settle() {
@@ -275,9 +246,8 @@ func makeBin(day string, u id.Upload, have Usage) (string, error) {
 
 // EmptyTrash implements Store.
 func (d *Disk) EmptyTrash(before time.Time) (Usage, error) {
-	var gone Usage
 	first := before.UTC().Truncate(24 * time.Hour)
-	old, err := d.trashBefore(first)
+	old, gone, err := d.trashBefore(first)
 	if err != nil {
 		return gone, d.fault("empty trash", err)
 	}
@@ -293,10 +263,11 @@ func (d *Disk) EmptyTrash(before time.Time) (Usage, error) {
 	return gone, d.removeEmptyDays(first)
 }
 
-// trashBefore lists what was put into the trash before a day. Whoever fills a
-// directory there holds days, so that those listed are complete and nobody's any
-// more: removing them, which takes long, needs no lock.
-func (d *Disk) trashBefore(first time.Time) (old []trashed, err error) {
+// trashBefore empties the quarantine, of which there is little, and lists what was
+// put into the trash before a day. Whoever fills a directory there holds days, so
+// that those listed are complete and nobody's any more: removing them, which takes
+// long, needs no lock.
+func (d *Disk) trashBefore(first time.Time) (old []trashed, gone Usage, err error) {
 	d.days.Lock()
 	defer d.days.Unlock()
 	err = d.eachTrash(func(t trashed) error {
@@ -305,7 +276,10 @@ func (d *Disk) trashBefore(first time.Time) (old []trashed, err error) {
 		}
 		return nil
 	})
-	return old, err
+	if err == nil {
+		gone, err = d.emptyQuarantine(first)
+	}
+	return old, gone, err
 }
 
 func (d *Disk) removeEmptyDays(first time.Time) error {
