@@ -22,7 +22,8 @@ const (
 	// headerMost holds a read ticket of greatest size (64 KiB, as text 87,382
 	// characters) in the request line.
 	headerMost = 128 << 10
-	// connectionsMost bounds what strangers can make the node hold open.
+	// connectionsMost bounds what strangers can make the node hold open. From three
+	// quarters of it on, idle connections are closed for new ones.
 	connectionsMost = 2048
 	// stopTime is for blobs under way when the node is told to stop; whoever runs it
 	// often kills after 10 seconds.
