@@ -27,7 +27,8 @@ var (
 
 var ticketCodes = []Code{TicketInvalid, TicketExpired, TicketOtherNode}
 
-// Event is one line of an answer to PutBlob or ForwardBlobs: exactly one field is set.
+// Event is one line of an answer to PutBlob or ForwardBlobs: one field is set, or
+// none, which only tells that the node is still at work.
 type Event struct {
 	// Receipt is an envelope of type receipt; own first, then those of others.
 	Receipt string `json:"receipt,omitempty"`

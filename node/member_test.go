@@ -15,6 +15,7 @@ import (
 	"holdfast/node"
 	"holdfast/node/member"
 	"holdfast/node/order"
+	"holdfast/node/store"
 	"holdfast/node/store/storetest"
 )
 
@@ -46,10 +47,10 @@ func TestJoinAndBeat(t *testing.T) {
 		t.Fatalf("declared %+v", d)
 	}
 	got := f.beats[len(f.beats)-1]
-	if got.Node != n.ID() || got.Used != 5000 || got.Capacity != capacity || got.Epoch != 1 || got.Number != 0 || got.State != ticket.Serving || got.Program != "test" {
+	if got.Node != n.ID() || got.Used != 5000+store.Overhead || got.Capacity != capacity || got.Epoch != 1 || got.Number != 0 || got.State != ticket.Serving || got.Program != "test" {
 		t.Fatalf("heartbeat %+v", got)
 	}
-	if h := health(t, n); h.Node != n.ID() || h.State != "serving" || h.Used != 5000 || h.Software != "test" {
+	if h := health(t, n); h.Node != n.ID() || h.State != "serving" || h.Used != 5000+store.Overhead || h.Software != "test" {
 		t.Fatalf("health %+v", h)
 	}
 }
@@ -174,7 +175,7 @@ func TestOrdersAreDoneOnceAndReported(t *testing.T) {
 	if r := f.receipts[0]; r.Number != 1 || r.Epoch != 1 || r.Outcome != ticket.Done || r.Blobs != 1 || r.Bytes != 5000 || r.Order != digest {
 		t.Fatalf("receipt %+v", r)
 	}
-	if got := f.beats[len(f.beats)-1]; got.Number != 2 || got.Used != 11_000 { // in the trash, still taking room
+	if got := f.beats[len(f.beats)-1]; got.Number != 2 || got.Used != 11_000+2*store.Overhead { // in the trash, still taking room
 		t.Fatalf("heartbeat %+v", got)
 	}
 	// The same bytes come again for another upload; replaying the old orders does nothing.

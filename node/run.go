@@ -22,7 +22,8 @@ const (
 	// headerMost holds a read ticket of greatest size (64 KiB, as text 87,382
 	// characters) in the request line.
 	headerMost = 128 << 10
-	// connectionsMost bounds what strangers can make the node hold open.
+	// connectionsMost bounds what strangers can make the node hold open. From three
+	// quarters of it on, idle connections are closed for new ones.
 	connectionsMost = 2048
 	// stopTime is for blobs under way when the node is told to stop; whoever runs it
 	// often kills after 10 seconds.
@@ -35,6 +36,9 @@ const (
 	// disk is tried again.
 	houseEvery = time.Hour
 	testEvery  = 5 * time.Minute
+	// closedFor is how long it is remembered that an upload is closed
+	// (docs/protocol.md, "Orders"): well beyond the life of its last ticket.
+	closedFor = 7 * 24 * time.Hour
 )
 
 // Run serves until ctx ends, then lets what is under way finish for a moment and
@@ -208,7 +212,8 @@ func (n *Node) keepHouse(ctx context.Context) {
 	}
 }
 
-// Tidy destroys what has been in the trash for its days.
+// Tidy destroys what has been in the trash for its days, and forgets closed
+// uploads when no ticket can be left for them.
 func (n *Node) Tidy() {
 	before := n.cfg.Now().AddDate(0, 0, -n.cfg.TrashDays)
 	if n.cfg.TrashDays == 0 {
@@ -220,6 +225,9 @@ func (n *Node) Tidy() {
 	}
 	if gone.Blobs > 0 {
 		n.cfg.Log.Info("trash emptied", "blobs", gone.Blobs, "bytes", gone.Bytes)
+	}
+	if _, err := n.store.ForgetClosed(n.cfg.Now().Add(-closedFor)); err != nil {
+		n.cfg.Log.Error("forget closed uploads", "error", err)
 	}
 }
 

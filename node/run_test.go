@@ -188,17 +188,19 @@ func TestNewFailsWithoutLeavingTheLock(t *testing.T) {
 // TestUploadInMemory holds the node to keeping no blob in memory (targets, A5).
 func TestUploadsAreNotHeldInMemory(t *testing.T) {
 	f := newFleet(t, 2)
-	up := id.New[id.Upload]()
-	text := f.ticket(up, 1<<30, f.places()...)
-	b := storetest.Make(up, 1, 8<<20)
+	ups := []id.Upload{id.New[id.Upload](), id.New[id.Upload]()} // one has 16 places
+	texts := []string{f.ticket(ups[0], 1<<30, f.places()...), f.ticket(ups[1], 1<<30, f.places()...)}
+	b := storetest.Make(ups[0], 1, 8<<20)
 	const parallel = 32
 	heap := measureHeap(t, func() {
 		done := make(chan result, parallel)
 		for i := range parallel {
 			data := b.Data[i*1000:]
 			blob := storetest.Blob{Key: b.Key, Data: data}
-			blob.Key.Name = nameOf(data)
-			go func() { done <- f.do(putRequest(t.Context(), f.nodes[0], text, 2, blob, bytes.NewReader(data)), blob) }()
+			blob.Key.Upload, blob.Key.Name = ups[i%2], nameOf(data)
+			go func() {
+				done <- f.do(putRequest(t.Context(), f.nodes[0], texts[i%2], 2, blob, bytes.NewReader(data)), blob)
+			}()
 		}
 		for range parallel {
 			if got := <-done; got.err != nil || len(got.receipts) != 2 {

@@ -18,6 +18,7 @@ import (
 	"holdfast/format/id"
 	"holdfast/format/ticket"
 	"holdfast/node"
+	"holdfast/node/store"
 	"holdfast/node/store/storetest"
 )
 
@@ -285,7 +286,7 @@ func TestClientGoesAwayAfterTheBody(t *testing.T) {
 
 func TestFullNodeIsReadOnly(t *testing.T) {
 	f := newFleet(t, 0)
-	small, _ := f.add(t.TempDir(), func(c *node.Config) { c.Capacity = 16 << 20 })
+	small, _ := f.add(t.TempDir(), func(c *node.Config) { c.Capacity = 2 * (blob.MaxSize + store.Overhead) })
 	f.add(t.TempDir(), nil)
 	up := id.New[id.Upload]()
 	text := f.ticket(up, budget, f.places()...)
@@ -336,4 +337,35 @@ func TestClosedUploadTakesNothing(t *testing.T) {
 	if !strings.Contains(err.Error(), "upload is closed") {
 		t.Errorf("have %v", err)
 	}
+}
+
+// TestClosedUploadsAreForgottenInTime: a node does not keep the names of all
+// uploads that ever ended; what it forgets no ticket can open again.
+func TestClosedUploadsAreForgottenInTime(t *testing.T) {
+	f := newFleet(t, 1)
+	n := f.nodes[0]
+	b := storetest.Make(id.New[id.Upload](), 1, 5000)
+	ticketFor := func(life time.Duration) string {
+		return sign(t, f.tickets, ticket.UploadTicket{Upload: b.Key.Upload, Budget: budget,
+			Chains: [][]ticket.Place{{placeOf(n), nowhere}}, Expires: f.clock.now().Add(life).Unix()})
+	}
+	longest := ticketFor(24 * time.Hour) // that the node takes
+	f.wantCopies(f.put(n, longest, 1, b), n)
+	_, err := n.Store().CloseUpload(b.Key.Upload)
+	must(t, err)
+	for range 24 { // while the ticket lives, and beyond
+		n.Tidy()
+		want(t, f.put(n, longest, 1, b).err, api.TicketInvalid)
+		f.clock.add(time.Hour)
+	}
+	f.clock.add(5 * 24 * time.Hour)
+	n.Tidy()
+	want(t, f.put(n, ticketFor(time.Hour), 1, b).err, api.TicketInvalid) // not forgotten yet
+	f.clock.add(24*time.Hour + 2*time.Minute)
+	n.Tidy()
+	want(t, f.put(n, longest, 1, b).err, api.TicketExpired)
+	// It is forgotten: only the server's word, which it gives for open uploads,
+	// could open it again; and not for long.
+	want(t, f.put(n, ticketFor(25*time.Hour), 1, b).err, api.TicketInvalid)
+	f.wantCopies(f.put(n, ticketFor(time.Hour), 1, b), n)
 }

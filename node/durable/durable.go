@@ -12,11 +12,17 @@ import (
 	"path/filepath"
 )
 
+// ErrSync marks errors of a sync itself, not of what comes before it. The kernel
+// reports what it could not write once, to one caller: a second sync of the same
+// directory may succeed although names are lost.
+var ErrSync = errors.New("what was written may be lost")
+
 // Suffix ends the names of files that a crash may leave behind; whoever owns
 // the directory removes them when it starts.
 const Suffix = ".new"
 
-// SyncDir makes the names in a directory durable.
+// SyncDir makes the names in a directory durable. Where the sync itself fails,
+// the error is an ErrSync.
 func SyncDir(dir string) error {
 	f, err := os.Open(dir)
 	if err != nil {
@@ -24,7 +30,7 @@ func SyncDir(dir string) error {
 	}
 	if err := f.Sync(); err != nil {
 		f.Close()
-		return fmt.Errorf("sync directory: %w", err)
+		return fmt.Errorf("sync directory: %w: %w", ErrSync, err)
 	}
 	return f.Close()
 }

@@ -66,6 +66,12 @@ func TestUpload(t *testing.T) {
 			t.Fatalf("grant %+v", grant)
 		}
 	}
+	eternal, daily := good, good
+	daily.Expires = now.Add(24 * time.Hour).Unix()
+	eternal.Expires = daily.Expires + 1
+	if _, err := g.Upload(sign(t, newKey(1), daily), 1); err != nil {
+		t.Fatal(err)
+	}
 	foreign := good
 	foreign.Chains = [][]ticket.Place{{place(other), place(third)}}
 	read := ticket.ReadTicket{Nodes: []id.Node{self}, Expires: good.Expires,
@@ -78,6 +84,7 @@ func TestUpload(t *testing.T) {
 		want  api.Code
 	}{
 		{"another chain", text, 0, 0, api.TicketOtherNode},
+		{"lives too long", sign(t, newKey(1), eternal), 1, 0, api.TicketInvalid},
 		{"no such chain", text, 2, 0, api.TicketInvalid},
 		{"negative chain", text, -1, 0, api.TicketInvalid},
 		{"within the clocks' allowance", text, 1, 119 * time.Second, ""},

@@ -14,25 +14,35 @@ const (
 	// links give, more than a drip that only keeps a connection open.
 	step   = 128 << 10
 	window = 32 * time.Second
+	// A whole body has start, and comes at wholeRate or more, in bytes a second: what
+	// each of the 4 blobs that clients send at once has of a line of 256 kbit/s.
+	start     = 30 * time.Second
+	wholeRate = 8 << 10
 )
 
 // Reader reads a request's body and ends it when it comes too slowly.
 type Reader struct {
 	conn *http.ResponseController
 	body io.Reader
-	left int64 // until the deadline moves
+	left int64     // until the deadline moves
+	last time.Time // the deadline never moves beyond
 }
 
-// NewReader reads the body of the request that w answers.
-func NewReader(w http.ResponseWriter, body io.Reader) *Reader {
-	return &Reader{conn: http.NewResponseController(w), body: body}
+// NewReader reads the body, of size bytes, of the request that w answers.
+func NewReader(w http.ResponseWriter, body io.Reader, size int64) *Reader {
+	last := time.Now().Add(start + time.Duration(size)*time.Second/wholeRate)
+	return &Reader{conn: http.NewResponseController(w), body: body, last: last}
 }
 
 // Read implements io.Reader.
 func (r *Reader) Read(p []byte) (int, error) {
 	if r.left <= 0 {
 		r.left = step
-		_ = r.conn.SetReadDeadline(time.Now().Add(window)) // only test recorders refuse
+		deadline := time.Now().Add(window)
+		if deadline.After(r.last) {
+			deadline = r.last
+		}
+		_ = r.conn.SetReadDeadline(deadline) // only test recorders refuse
 	}
 	n, err := r.body.Read(p)
 	r.left -= int64(n)
@@ -68,7 +78,8 @@ func (w *Writer) Write(p []byte) (int, error) {
 	}
 }
 
-// Next gives the next Step bytes their time, for who writes around Write.
+// Next gives the next Step bytes their time, for who writes around Write, and for
+// small answers.
 func (w *Writer) Next() { _ = w.conn.SetWriteDeadline(time.Now().Add(window)) }
 
 // Step is how many bytes may be written after each Next.

@@ -49,27 +49,33 @@ func TestSlowness(t *testing.T) {
 	for _, c := range []struct {
 		name string
 		each time.Duration // for 4 KiB
-		good bool
+		// whether a body is read, and an answer written
+		read, write bool
 	}{
-		{"fast", time.Microsecond, true},
-		{"a slow mobile link, 5 KiB/s", 800 * time.Millisecond, true},
-		{"a drip, 1 KiB/s", 4 * time.Second, false},
-		{"a stop", time.Hour, false},
+		{"fast", time.Microsecond, true, true},
+		{"a slow mobile link, 9 KiB/s", 444 * time.Millisecond, true, true},
+		{"a trickle, 5 KiB/s", 800 * time.Millisecond, false, true},
+		{"a drip, 1 KiB/s", 4 * time.Second, false, false},
+		{"a stop", time.Hour, false, false},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				const size = 1 << 20
 				w := &conn{each: c.each}
-				r := NewReader(w, io.LimitReader(w, size))
+				r := NewReader(w, io.LimitReader(w, size), size)
+				begun := time.Now()
 				n, err := io.Copy(io.Discard, r)
-				if (err == nil) != c.good || !c.good && !errors.Is(err, os.ErrDeadlineExceeded) || c.good && n != size {
+				if (err == nil) != c.read || !c.read && !errors.Is(err, os.ErrDeadlineExceeded) || c.read && n != size {
 					t.Errorf("read %d, %v", n, err)
+				}
+				if took := time.Since(begun); took > start+size/wholeRate*time.Second {
+					t.Errorf("held for %s", took)
 				}
 				if r.Done(); !w.read.IsZero() {
 					t.Error("the deadline stays")
 				}
 				written, err := NewWriter(w).Write(make([]byte, size))
-				if (err == nil) != c.good || !c.good && !errors.Is(err, os.ErrDeadlineExceeded) || c.good && written != size {
+				if (err == nil) != c.write || !c.write && !errors.Is(err, os.ErrDeadlineExceeded) || c.write && written != size {
 					t.Errorf("wrote %d, %v", written, err)
 				}
 			})
@@ -79,7 +85,7 @@ func TestSlowness(t *testing.T) {
 
 func TestReaderPassesBytesOn(t *testing.T) {
 	want := bytes.Repeat([]byte("holdfast"), 100_000)
-	got, err := io.ReadAll(NewReader(&conn{}, bytes.NewReader(want)))
+	got, err := io.ReadAll(NewReader(&conn{}, bytes.NewReader(want), int64(len(want))))
 	if err != nil || !bytes.Equal(got, want) {
 		t.Fatalf("%d bytes, %v", len(got), err)
 	}

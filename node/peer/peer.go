@@ -39,6 +39,10 @@ const (
 	// client gives this node up after 10 seconds without an event, so that one
 	// stall and the next peer's work fit in.
 	stall = 5 * time.Second
+	// continueTime is how long a peer may take to say whether it wants the bytes of a
+	// blob that it may have; then they are sent unasked, since something on the way
+	// may not know the question.
+	continueTime = 2 * time.Second
 	// dialTime bounds connecting.
 	dialTime = 3 * time.Second
 	// firstRest is for how long a peer that failed is asked last; it doubles with
@@ -92,14 +96,15 @@ func transport(conf *tls.Config) *http.Transport {
 	protocols.SetHTTP1(true) // one connection a blob: HTTP/2 would share one window
 	dialer := &net.Dialer{Timeout: dialTime, Control: limitUnsent}
 	return &http.Transport{
-		DialContext:         dialer.DialContext,
-		TLSClientConfig:     conf,
-		TLSHandshakeTimeout: dialTime,
-		Protocols:           &protocols,
-		DisableCompression:  true,
-		MaxIdleConnsPerHost: 64,
-		IdleConnTimeout:     60 * time.Second, // below the other node's
-		WriteBufferSize:     32 << 10,
+		DialContext:           dialer.DialContext,
+		TLSClientConfig:       conf,
+		TLSHandshakeTimeout:   dialTime,
+		Protocols:             &protocols,
+		DisableCompression:    true,
+		MaxIdleConnsPerHost:   64,
+		IdleConnTimeout:       60 * time.Second, // below the other node's
+		ExpectContinueTimeout: continueTime,
+		WriteBufferSize:       32 << 10,
 	}
 }
 

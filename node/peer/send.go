@@ -115,6 +115,9 @@ func (p *Peers) request(ctx context.Context, place ticket.Place, job Job, watch 
 	} {
 		req.Header.Set(name, value)
 	}
+	if job.Held {
+		req.Header.Set("Expect", "100-continue")
+	}
 	return req, nil
 }
 

@@ -24,6 +24,9 @@ type Job struct {
 	// Open returns the bytes from the first on; it may be called several times, and
 	// its readers may wait for bytes that are still to come.
 	Open func() (io.ReadCloser, error)
+	// Held tells that this node has had the blob for a while, so that the others may
+	// have it, too: they are asked before the bytes are sent.
+	Held bool
 }
 
 // Spread starts to hand a blob on to as many nodes as wanted at once, each time

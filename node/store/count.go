@@ -157,7 +157,7 @@ func (d *Disk) countUpload(key id.Upload) error {
 		}
 	} else {
 		var err error
-		if have, err = d.addUp(d.uploadDir(key)); err != nil {
+		if have, err = d.addUp(d.uploadDir(key), false); err != nil {
 			return err
 		}
 	}

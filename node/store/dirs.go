@@ -1,15 +1,15 @@
 package store
 
-import (
-	"sync"
-
-	"holdfast/node/durable"
-)
+import "sync"
 
 // dirQueues lets concurrent writers share the syncs of a directory (group
 // commit): whoever comes while one runs waits for the next, which covers all
 // that came until it began.
 type dirQueues struct {
+	// step syncs a directory. What it notes of a failure is known before anybody
+	// who waited, or whose own sync comes later, goes on.
+	step func(dir string) error
+
 	mu sync.Mutex
 	m  map[string]*dirQueue // guarded by mu
 }
@@ -50,7 +50,7 @@ func (q *dirQueues) sync(dir string) error {
 	queue.running = mine
 	q.mu.Unlock()
 
-	mine.err = durable.SyncDir(dir)
+	mine.err = q.step(dir)
 
 	q.mu.Lock()
 	if queue.next == nil {

@@ -6,10 +6,12 @@ import (
 	"path/filepath"
 	"sync"
 	"testing"
+
+	"holdfast/node/durable"
 )
 
 func TestDirSyncIsSharedAndReportsErrors(t *testing.T) {
-	var q dirQueues
+	q := dirQueues{step: durable.SyncDir}
 	good := t.TempDir()
 	missing := filepath.Join(good, "missing")
 	var all sync.WaitGroup

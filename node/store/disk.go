@@ -18,13 +18,18 @@ import (
 
 // Options of a Disk.
 type Options struct {
-	// Capacity is the most that live blobs and trash may take, in bytes.
+	// Capacity is the most room that live blobs, trash and quarantine may take, in
+	// bytes.
 	Capacity int64
 	// Reserve is what is left free on the file system whatever the capacity says.
 	// Negative stands for the smaller of 256 MiB and a fiftieth of the file system.
 	Reserve int64
 	// Now is the clock; nil stands for time.Now.
 	Now func() time.Time
+
+	// Only tests set these: durable.SyncDir, and createFile of this package.
+	syncDir func(dir string) error
+	create  func(path string) (*os.File, error)
 }
 
 // Disk is a Store of plain files:
@@ -33,9 +38,11 @@ type Options struct {
 //	                          bytes; <2> is the first byte of the upload id
 //	blobs/<2>/<upload>/*.new  being written; what a crash leaves is removed when
 //	                          the upload is next used or counted
-//	closed/<2>/<upload>       an empty file: this upload takes nothing again
+//	closed/<2>/<upload>       an empty file, as old as the closing: this upload
+//	                          takes nothing again
 //	trash/<day>/<upload>.<blobs>.<bytes>/
-//	quarantine/               bytes that are not what their name says
+//	quarantine/<upload>.<name> bytes that are not what their name says, as old as
+//	                          the quarantine
 //	usage                     totals, so that a clean start counts nothing
 //
 // One directory an upload makes listing, adding up and deleting an upload cheap,
@@ -51,6 +58,11 @@ type Disk struct {
 	boot string       // tells this process's temporary files from leftovers
 	temp atomic.Int64 // numbers them
 
+	// days is held by whoever makes or removes directories of days in the trash, or
+	// fills them, or the quarantine: none goes away under another's hands. It is
+	// taken after an upload's lock and before mu.
+	days sync.Mutex
+
 	// mu guards the fields below. It is taken last: never while holding it is an
 	// upload's lock acquired.
 	mu       sync.Mutex
@@ -58,8 +70,10 @@ type Disk struct {
 	shards   map[string]bool // directories of shards whose own names are durable
 	held     Usage
 	trash    Usage
-	arriving int64
+	damaged  Usage // in quarantine
+	arriving Usage
 	broken   bool      // I/O error, until SelfTest passes
+	failures int       // syncs of directories that failed, ever
 	noRoom   time.Time // the system said "no space"; believed for a while
 	counting *recount  // nil once held and trash are exact
 
@@ -91,6 +105,12 @@ func OpenDisk(root string, opt Options) (*Disk, error) {
 	if opt.Now == nil {
 		opt.Now = time.Now
 	}
+	if opt.syncDir == nil {
+		opt.syncDir = durable.SyncDir
+	}
+	if opt.create == nil {
+		opt.create = createFile
+	}
 	if err := durable.MkdirAll(root); err != nil {
 		return nil, fmt.Errorf("open store: %w", err)
 	}
@@ -99,6 +119,7 @@ func OpenDisk(root string, opt Options) (*Disk, error) {
 		return nil, fmt.Errorf("open store: %w", err)
 	}
 	d := &Disk{root: root, boot: rand.Text(), opt: opt, lock: lock, uploads: map[id.Upload]*upload{}, shards: map[string]bool{}, stop: make(chan struct{})}
+	d.dirs.step = d.syncDir
 	if err := d.prepare(); err != nil {
 		lock.Close()
 		return nil, fmt.Errorf("open store: %w", err)
@@ -125,6 +146,9 @@ func (d *Disk) prepare() error {
 	}
 	var err error
 	if d.trash, err = d.trashUsage(); err != nil {
+		return err
+	}
+	if d.damaged, err = d.quarantined(); err != nil {
 		return err
 	}
 	return d.startCounting()

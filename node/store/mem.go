@@ -3,6 +3,7 @@ package store
 import (
 	"bytes"
 	"io"
+	"maps"
 	"slices"
 	"sync"
 	"time"
@@ -21,9 +22,9 @@ type Mem struct {
 	live       map[Key][]byte
 	held       map[id.Upload]Usage
 	all        Usage
-	closed     map[id.Upload]Usage
+	closed     map[id.Upload]memTrash
 	trash      []memTrash
-	quarantine map[Key][]byte
+	quarantine map[Key]memTrash
 	writers    map[*memWriter]bool
 }
 
@@ -37,8 +38,8 @@ func NewMem(capacity int64, now func() time.Time) *Mem {
 	if now == nil {
 		now = time.Now
 	}
-	return &Mem{capacity: capacity, now: now, live: map[Key][]byte{}, held: map[id.Upload]Usage{}, closed: map[id.Upload]Usage{},
-		quarantine: map[Key][]byte{}, writers: map[*memWriter]bool{}}
+	return &Mem{capacity: capacity, now: now, live: map[Key][]byte{}, held: map[id.Upload]Usage{}, closed: map[id.Upload]memTrash{},
+		quarantine: map[Key]memTrash{}, writers: map[*memWriter]bool{}}
 }
 
 // Begin implements Store.
@@ -54,11 +55,10 @@ func (m *Mem) Begin(key Key, size, budget int64) (Writer, error) {
 	if m.live[key] != nil {
 		return nil, ErrExists
 	}
-	if m.spoken(key, size) > budget {
+	if m.spoken(key, size).exceeds(budget) {
 		return nil, ErrBudget
 	}
-	s := m.status()
-	if s.Used()+s.Arriving+size > m.capacity {
+	if s := m.status(); s.Used()+(Usage{int64(len(m.writers)) + 1, s.Arriving + size}).Room() > m.capacity {
 		return nil, ErrFull
 	}
 	w := &memWriter{store: m, key: key, size: size, hash: blob.NewHasher()}
@@ -68,8 +68,8 @@ func (m *Mem) Begin(key Key, size, budget int64) (Writer, error) {
 }
 
 // spoken is what the upload would hold with one more writer; a name counts once.
-func (m *Mem) spoken(key Key, size int64) int64 {
-	sum := m.held[key.Upload].Bytes
+func (m *Mem) spoken(key Key, size int64) Usage {
+	sum := m.held[key.Upload]
 	sizes := map[id.Name]int64{key.Name: size}
 	for w := range m.writers {
 		if w.key.Upload == key.Upload && m.live[w.key] == nil {
@@ -77,7 +77,7 @@ func (m *Mem) spoken(key Key, size int64) int64 {
 		}
 	}
 	for _, size := range sizes {
-		sum += size
+		sum = sum.Add(Usage{1, size})
 	}
 	return sum
 }
@@ -143,11 +143,11 @@ func (m *Mem) Usage(u id.Upload) (Usage, error) {
 func (m *Mem) CloseUpload(u id.Upload) (Usage, error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	if gone, closed := m.closed[u]; closed {
-		return gone, nil
+	if again, closed := m.closed[u]; closed {
+		return again.usage, nil
 	}
 	gone := m.held[u]
-	m.closed[u] = gone
+	m.closed[u] = memTrash{gone, m.now()}
 	for key := range m.live {
 		if key.Upload == u {
 			m.change(key, nil)
@@ -180,7 +180,7 @@ func (m *Mem) Quarantine(key Key) error {
 	if data == nil {
 		return ErrUnknown
 	}
-	m.quarantine[key] = data
+	m.quarantine[key] = memTrash{Usage{1, int64(len(data))}, m.now()}
 	m.change(key, nil)
 	return nil
 }
@@ -191,14 +191,25 @@ func (m *Mem) EmptyTrash(before time.Time) (Usage, error) {
 	defer m.mu.Unlock()
 	first := before.UTC().Truncate(24 * time.Hour)
 	var gone Usage
-	m.trash = slices.DeleteFunc(m.trash, func(t memTrash) bool {
+	old := func(t memTrash) bool {
 		old := t.at.UTC().Truncate(24 * time.Hour).Before(first)
 		if old {
 			gone = gone.Add(t.usage)
 		}
 		return old
-	})
+	}
+	m.trash = slices.DeleteFunc(m.trash, old)
+	maps.DeleteFunc(m.quarantine, func(_ Key, t memTrash) bool { return old(t) })
 	return gone, nil
+}
+
+// ForgetClosed implements Store.
+func (m *Mem) ForgetClosed(before time.Time) (int, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	had := len(m.closed)
+	maps.DeleteFunc(m.closed, func(_ id.Upload, t memTrash) bool { return t.at.Before(before) })
+	return had - len(m.closed), nil
 }
 
 // Status implements Store.
@@ -212,6 +223,9 @@ func (m *Mem) status() Status {
 	s := Status{Held: m.all, Capacity: m.capacity, Counted: true}
 	for _, t := range m.trash {
 		s.Trash = s.Trash.Add(t.usage)
+	}
+	for _, q := range m.quarantine {
+		s.Quarantine = s.Quarantine.Add(q.usage)
 	}
 	for w := range m.writers {
 		s.Arriving += w.size

@@ -7,11 +7,9 @@ import (
 	"io"
 	"io/fs"
 	"os"
-	"path/filepath"
 	"slices"
 
 	"holdfast/format/id"
-	"holdfast/node/durable"
 )
 
 // diskReader is an open blob file.
@@ -120,37 +118,4 @@ func (d *Disk) Usage(key id.Upload) (Usage, error) {
 		return Usage{}, err
 	}
 	return u.held, nil
-}
-
-// Quarantine implements Store.
-func (d *Disk) Quarantine(key Key) error {
-	u := d.use(key.Upload)
-	defer d.done(u)
-	u.mu.Lock()
-	defer u.mu.Unlock()
-	if err := d.load(u); err != nil {
-		return err
-	}
-	size, ok, err := d.shown(u, key.Name)
-	if err != nil {
-		return err
-	}
-	if !ok {
-		return ErrUnknown
-	}
-	// A crash before the sync shows the blob again, and the next partial read
-	// brings it back here: nothing is lost by it.
-	from := d.blobFile(key)
-	to := d.path(dirQuarantine, filepath.Base(filepath.Dir(from))+"."+filepath.Base(from))
-	if err := os.Rename(from, to); err != nil {
-		return d.fault("quarantine", err)
-	}
-	u.held = u.held.Sub(Usage{1, size})
-	d.account(u.id, Usage{-1, -size})
-	for _, dir := range []string{d.path(dirQuarantine), d.uploadDir(u.id)} {
-		if err := durable.SyncDir(dir); err != nil {
-			return d.fault("quarantine", err)
-		}
-	}
-	return nil
 }

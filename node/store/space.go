@@ -17,6 +17,7 @@ var ErrLocked = errors.New("store: in use by another process")
 // what it says about the disk.
 func (d *Disk) fault(doing string, err error) error {
 	switch {
+	case errors.Is(err, durable.ErrSync): // whatever the system calls it
 	case isBusy(err):
 		return fmt.Errorf("%s: %w: %w", doing, ErrBusy, err)
 	case isNoSpace(err):
@@ -33,12 +34,46 @@ func (d *Disk) fault(doing string, err error) error {
 	return fmt.Errorf("%s: %w: %w", doing, ErrIO, err)
 }
 
-// sound refuses to trust a disk on which a sync has failed.
-func (d *Disk) sound() error {
+// syncDir syncs a directory for all who wait for it. A failure counts before any
+// of them is woken: the kernel tells it once, so that the next sync of the same
+// directory succeeds, whatever became of the names in it.
+func (d *Disk) syncDir(dir string) error {
+	err := d.opt.syncDir(dir)
+	if errors.Is(err, durable.ErrSync) {
+		d.mu.Lock()
+		d.broken = true
+		d.failures++
+		d.mu.Unlock()
+	}
+	return err
+}
+
+// syncFailures is how many syncs of directories have failed. Whoever changes
+// names asks before, and lost afterwards.
+func (d *Disk) syncFailures() int {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	if d.broken {
+	return d.failures
+}
+
+// sound refuses to trust a disk that has failed, and names changed since then of
+// which some may be lost.
+func (d *Disk) sound(since int) error {
+	d.mu.Lock()
+	broken := d.broken
+	d.mu.Unlock()
+	if broken {
 		return fmt.Errorf("commit blob: %w", ErrIO)
+	}
+	return d.lost(since)
+}
+
+// lost tells that names changed since then may not be durable, although their
+// own sync succeeded: another one failed, and took the kernel's error with it.
+// That the disk has passed its test meanwhile does not bring them back.
+func (d *Disk) lost(since int) error {
+	if d.syncFailures() != since {
+		return fmt.Errorf("%w: a sync failed meanwhile", ErrIO)
 	}
 	return nil
 }
@@ -56,18 +91,21 @@ func (d *Disk) reserve(size int64) error {
 		return ErrIO
 	case d.recentlyFull():
 		return ErrFull
-	case d.held.Bytes+d.trash.Bytes+d.arriving+size > d.opt.Capacity:
+	}
+	arriving := d.arriving.Add(Usage{1, size})
+	switch {
+	case d.held.Add(d.trash).Add(d.damaged).Add(arriving).Room() > d.opt.Capacity:
 		return fmt.Errorf("%w: the capacity of %d bytes is used", ErrFull, d.opt.Capacity)
-	case free-d.arriving-size < d.opt.Reserve:
+	case free-arriving.Room() < d.opt.Reserve:
 		return fmt.Errorf("%w: %d bytes are free on the disk, %d stay reserved", ErrFull, free, d.opt.Reserve)
 	}
-	d.arriving += size
+	d.arriving = arriving
 	return nil
 }
 
 func (d *Disk) unreserve(size int64) {
 	d.mu.Lock()
-	d.arriving -= size
+	d.arriving = d.arriving.Sub(Usage{1, size})
 	d.mu.Unlock()
 }
 
@@ -83,7 +121,7 @@ func (d *Disk) Status() Status {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	s := Status{
-		Held: d.held, Trash: d.trash, Arriving: d.arriving,
+		Held: d.held, Trash: d.trash, Quarantine: d.damaged, Arriving: d.arriving.Bytes,
 		Capacity: d.opt.Capacity, Counted: d.counting == nil,
 	}
 	// Less than a blob's room says "full" before the first refusal; a store too

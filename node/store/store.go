@@ -61,6 +61,21 @@ func (u Usage) Add(v Usage) Usage { return Usage{u.Blobs + v.Blobs, u.Bytes + v.
 // Sub takes v away.
 func (u Usage) Sub(v Usage) Usage { return Usage{u.Blobs - v.Blobs, u.Bytes - v.Bytes} }
 
+// Overhead is what a blob counts for besides its bytes: the rest of a block, names
+// in directories and, above all, an inode, of which ext4 has one for 16 KiB.
+const Overhead = 16 << 10
+
+// Room is what the blobs take of a disk, in bytes.
+func (u Usage) Room() int64 { return u.Bytes + u.Blobs*Overhead }
+
+// exceeds tells whether an upload with that usage has more than its budget gives:
+// so many bytes, and so much room that blobs of 1 MiB on average, which clients
+// make, take half of what is added, and that small sends have 64 blobs of any size
+// (docs/protocol.md, "Upload").
+func (u Usage) exceeds(budget int64) bool {
+	return u.Bytes > budget || u.Room() > budget+budget/32+64*Overhead
+}
+
 // Reason tells why a store takes nothing.
 type Reason string
 
@@ -73,8 +88,9 @@ const (
 
 // Status is the state of a store at one moment.
 type Status struct {
-	Held  Usage // live blobs
-	Trash Usage // deleted, not gone yet
+	Held       Usage // live blobs
+	Trash      Usage // deleted, not gone yet
+	Quarantine Usage // damaged, not gone yet
 	// Arriving is what writers under way may still need.
 	Arriving int64
 	Capacity int64
@@ -84,8 +100,9 @@ type Status struct {
 	Reason  Reason
 }
 
-// Used is what takes room: live blobs and the trash.
-func (s Status) Used() int64 { return s.Held.Bytes + s.Trash.Bytes }
+// Used is the room that is taken, in bytes: by live blobs, the trash and the
+// quarantine.
+func (s Status) Used() int64 { return s.Held.Add(s.Trash).Add(s.Quarantine).Room() }
 
 // Store keeps blobs. Every implementation guarantees, for concurrent callers:
 //
@@ -95,9 +112,10 @@ func (s Status) Used() int64 { return s.Held.Bytes + s.Trash.Bytes }
 //     Open alone proves nothing: it may find a blob that is about to be held.
 //   - The blobs held for an upload and those arriving never exceed the largest
 //     budget with which Begin was called; a name counts once, however many
-//     writers bring it at the same time.
+//     writers bring it at the same time. How much room they may take beside their
+//     bytes is bounded by the budget as well.
 //   - After CloseUpload returned, no blob of the upload is found, and Begin and
-//     Commit refuse the upload for ever with ErrClosed.
+//     Commit refuse the upload with ErrClosed until ForgetClosed.
 //   - A failed write or sync leaves nothing behind that is ever trusted.
 type Store interface {
 	// Begin starts writing a blob of size bytes under the upload's budget.
@@ -120,10 +138,14 @@ type Store interface {
 	// Remove moves the named blobs to the trash; names not held are passed over.
 	Remove(upload id.Upload, names []id.Name) (Usage, error)
 	// Quarantine takes a blob whose bytes are not what its name says out of
-	// reach, for its owner to look at. It is not in the trash.
+	// reach, for its owner to look at. It is not in the trash, and goes with it.
 	Quarantine(key Key) error
-	// EmptyTrash destroys what was put there before the day of that moment.
+	// EmptyTrash destroys what was put there, or into quarantine, before the day of
+	// that moment.
 	EmptyTrash(before time.Time) (Usage, error)
+	// ForgetClosed forgets which uploads were closed before that moment, and tells
+	// how many. By then no ticket may be left under which they could be opened again.
+	ForgetClosed(before time.Time) (int, error)
 	Status() Status
 	// SelfTest tries the disk, and ends the state IOError when it passes.
 	SelfTest() error

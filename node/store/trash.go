@@ -55,6 +55,7 @@ func (d *Disk) CloseUpload(key id.Upload) (Usage, error) {
 	defer d.done(u)
 	u.mu.Lock()
 	defer u.mu.Unlock()
+	failures := d.syncFailures()
 	if err := d.load(u); err != nil {
 		return Usage{}, err
 	}
@@ -62,39 +63,17 @@ func (d *Disk) CloseUpload(key id.Upload) (Usage, error) {
 		return Usage{}, d.fault("close upload", err)
 	}
 	u.settle()
+	d.days.Lock()
+	defer d.days.Unlock()
+	work := d.throwAway
 	if !u.made {
-		return d.trashedBefore(key)
+		work = d.trashedBefore
 	}
-	return d.throwAway(u)
-}
-
-// markClosed makes the tombstone, with u.mu held.
-func (d *Disk) markClosed(u *upload) error {
-	// In memory first: no writer passes from here on, even if the disk fails now.
-	u.closed = true
-	if u.tombstone {
-		return nil
+	gone, err := work(u)
+	if err == nil {
+		err = d.lost(failures)
 	}
-	path := d.closedFile(u.id)
-	if err := makeShard(filepath.Dir(path)); err != nil {
-		return err
-	}
-	file, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE, 0o600)
-	if err != nil {
-		return err
-	}
-	if err := file.Sync(); err != nil {
-		file.Close()
-		return err
-	}
-	if err := file.Close(); err != nil {
-		return err
-	}
-	if err := d.syncShard(filepath.Dir(path)); err != nil {
-		return err
-	}
-	u.tombstone = true
-	return nil
+	return gone, err
 }
 
 // settle waits until no blob is between its rename and its sync. It is called
@@ -110,10 +89,13 @@ func (u *upload) settle() {
 	}
 }
 
-// throwAway moves the directory of a closed upload to the trash, with u.mu held.
+// throwAway moves the directory of a closed upload to the trash, with u.mu and
+// days held.
 func (d *Disk) throwAway(u *upload) (Usage, error) {
-	// Counted afresh: what a crash or a failed removal left is in there too.
-	have, err := d.addUp(d.uploadDir(u.id))
+	// Counted afresh: what a crash or a failed removal left is in there too. Files
+	// being written go at once: nobody counts them in the trash, and what they
+	// become is refused.
+	have, err := d.addUp(d.uploadDir(u.id), true)
 	if err != nil {
 		return Usage{}, d.fault("delete upload", err)
 	}
@@ -141,7 +123,7 @@ func (d *Disk) throwAway(u *upload) (Usage, error) {
 	return have, nil
 }
 
-// trashToday makes the directory of the day.
+// trashToday makes the directory of the day, with days held.
 func (d *Disk) trashToday() (string, error) {
 	day := d.path(dirTrash, d.opt.Now().UTC().Format(time.DateOnly))
 	return day, makeShard(day)
@@ -161,16 +143,16 @@ func renameFree(from, day string, u id.Upload, have Usage) error {
 	}
 }
 
-// trashedBefore is what of an upload lies in the trash already. It is made
-// durable here: whoever moved it may have been killed before.
-func (d *Disk) trashedBefore(key id.Upload) (Usage, error) {
+// trashedBefore is what of an upload lies in the trash already, with days held.
+// It is made durable here: whoever moved it may have been killed before.
+func (d *Disk) trashedBefore(u *upload) (Usage, error) {
 	var sum Usage
 	dirs := []string{d.path(dirTrash)}
-	if _, err := os.Lstat(d.shardDir(key)); err == nil {
-		dirs = append(dirs, d.shardDir(key))
+	if _, err := os.Lstat(d.shardDir(u.id)); err == nil {
+		dirs = append(dirs, d.shardDir(u.id))
 	}
 	err := d.eachTrash(func(t trashed) error {
-		if t.upload == key {
+		if t.upload == u.id {
 			sum = sum.Add(t.usage)
 			dirs = append(dirs, filepath.Dir(t.path))
 		}
@@ -196,10 +178,13 @@ func (d *Disk) Remove(key id.Upload, names []id.Name) (Usage, error) {
 		return Usage{}, err
 	}
 	u.settle()
+	failures := d.syncFailures()
 	gone, sizes, err := d.present(u, names)
 	if err != nil || gone.Blobs == 0 {
 		return Usage{}, err
 	}
+	d.days.Lock()
+	defer d.days.Unlock()
 	day, err := d.trashToday()
 	if err != nil {
 		return Usage{}, d.fault("delete blobs", err)
@@ -228,7 +213,7 @@ func (d *Disk) Remove(key id.Upload, names []id.Name) (Usage, error) {
 			return Usage{}, d.fault("delete blobs", err)
 		}
 	}
-	return gone, nil
+	return gone, d.lost(failures)
 }
 
 // present finds which of the names are held, with u.mu held.
@@ -261,28 +246,45 @@ func makeBin(day string, u id.Upload, have Usage) (string, error) {
 
 // EmptyTrash implements Store.
 func (d *Disk) EmptyTrash(before time.Time) (Usage, error) {
-	var gone Usage
 	first := before.UTC().Truncate(24 * time.Hour)
-	err := d.eachTrash(func(t trashed) error {
-		if !t.day.Before(first) {
-			return nil
-		}
+	old, gone, err := d.trashBefore(first)
+	if err != nil {
+		return gone, d.fault("empty trash", err)
+	}
+	for _, t := range old {
 		if err := os.RemoveAll(t.path); err != nil {
-			return err
+			return gone, d.fault("empty trash", err)
 		}
 		gone = gone.Add(t.usage)
 		d.mu.Lock()
 		d.trash = d.trash.Sub(t.usage)
 		d.mu.Unlock()
-		return nil
-	})
-	if err != nil {
-		return gone, d.fault("empty trash", err)
 	}
 	return gone, d.removeEmptyDays(first)
 }
 
+// trashBefore empties the quarantine, of which there is little, and lists what was
+// put into the trash before a day. Whoever fills a directory there holds days, so
+// that those listed are complete and nobody's any more: removing them, which takes
+// long, needs no lock.
+func (d *Disk) trashBefore(first time.Time) (old []trashed, gone Usage, err error) {
+	d.days.Lock()
+	defer d.days.Unlock()
+	err = d.eachTrash(func(t trashed) error {
+		if t.day.Before(first) {
+			old = append(old, t)
+		}
+		return nil
+	})
+	if err == nil {
+		gone, err = d.emptyQuarantine(first)
+	}
+	return old, gone, err
+}
+
 func (d *Disk) removeEmptyDays(first time.Time) error {
+	d.days.Lock()
+	defer d.days.Unlock()
 	days, err := os.ReadDir(d.path(dirTrash))
 	if err != nil {
 		return d.fault("empty trash", err)

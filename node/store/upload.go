@@ -108,7 +108,7 @@ func (d *Disk) load(u *upload) error {
 			return d.fault("load upload", err)
 		}
 		u.made, u.synced = true, true
-		if u.held, err = d.addUp(dir); err != nil {
+		if u.held, err = d.addUp(dir, false); err != nil {
 			return d.fault("load upload", err)
 		}
 	} else if !errors.Is(err, fs.ErrNotExist) {
@@ -119,12 +119,15 @@ func (d *Disk) load(u *upload) error {
 }
 
 // addUp counts the blobs in a directory, which may be missing, and removes what
-// an earlier process left half written.
-func (d *Disk) addUp(dir string) (Usage, error) {
+// an earlier process left half written; with all, also what is being written.
+func (d *Disk) addUp(dir string, all bool) (Usage, error) {
 	var sum Usage
 	err := eachFile(dir, func(text string) error {
-		if strings.HasSuffix(text, durable.Suffix) && !strings.Contains(text, "."+d.boot+"-") {
-			return os.Remove(filepath.Join(dir, text))
+		if strings.HasSuffix(text, durable.Suffix) && (all || !strings.Contains(text, "."+d.boot+"-")) {
+			if err := os.Remove(filepath.Join(dir, text)); !errors.Is(err, fs.ErrNotExist) {
+				return err
+			}
+			return nil // its writer was quicker
 		}
 		if _, ok := parseName(text); !ok {
 			return nil
@@ -185,10 +188,12 @@ func (d *Disk) shown(u *upload, name id.Name) (size int64, ok bool, err error) {
 }
 
 // spoken is what the upload holds and expects, with u.mu held.
-func (u *upload) spoken() int64 {
-	sum := u.held.Bytes
+func (u *upload) spoken() Usage {
+	sum := u.held
 	for _, a := range u.arriving {
-		sum += a.size
+		if a.size > 0 { // else it is held
+			sum = sum.Add(Usage{1, a.size})
+		}
 	}
 	return sum
 }
@@ -196,14 +201,14 @@ func (u *upload) spoken() int64 {
 // expect counts a writer in, or refuses it with ErrBudget, with u.mu held.
 func (u *upload) expect(name id.Name, size, budget int64) error {
 	a := u.arriving[name]
-	more := size
+	more := Usage{1, size}
 	switch {
 	case u.fresh[name] != nil: // counted as held already
-		more = 0
-	case a != nil:
-		more = max(0, size-a.size)
+		more = Usage{}
+	case a != nil && a.size > 0:
+		more = Usage{0, max(0, size-a.size)}
 	}
-	if u.spoken()+more > budget {
+	if u.spoken().Add(more).exceeds(budget) {
 		return ErrBudget
 	}
 	if a == nil {
@@ -211,7 +216,7 @@ func (u *upload) expect(name id.Name, size, budget int64) error {
 		u.arriving[name] = a
 	}
 	a.writers++
-	a.size += more
+	a.size += more.Bytes
 	return nil
 }
 

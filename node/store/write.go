@@ -18,48 +18,62 @@ func (d *Disk) Begin(key Key, size, budget int64) (Writer, error) {
 		return nil, err
 	}
 	u := d.use(key.Upload)
-	if err := d.admit(u, key, size, budget); err != nil {
+	file, err := d.admit(u, key, size, budget)
+	if err != nil {
 		d.done(u)
 		return nil, err
 	}
-	path := fmt.Sprintf("%s.%s-%d%s", d.blobFile(key), d.boot, d.temp.Add(1), durable.Suffix)
-	file, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE|os.O_EXCL, 0o600)
-	if err != nil {
-		d.dismiss(u, key, size)
-		return nil, d.fault("begin blob", err)
-	}
-	return &diskWriter{disk: d, upload: u, key: key, size: size, path: path,
+	return &diskWriter{disk: d, upload: u, key: key, size: size, path: file.Name(),
 		hash: hashers.Get().(*blob.Hasher), tail: newTail(file, size)}, nil
 }
 
-// admit checks everything that Begin promises to check and counts the writer in.
-func (d *Disk) admit(u *upload, key Key, size, budget int64) error {
+// admit checks everything that Begin promises to check, counts the writer in and
+// makes its file. All this is one step for those who close the upload and take
+// its directory away.
+func (d *Disk) admit(u *upload, key Key, size, budget int64) (*os.File, error) {
 	u.mu.Lock()
 	defer u.mu.Unlock()
 	if err := d.load(u); err != nil {
-		return err
+		return nil, err
 	}
 	if u.closed {
-		return ErrClosed
+		return nil, ErrClosed
 	}
 	if _, ok, err := d.shown(u, key.Name); err != nil {
-		return err
+		return nil, err
 	} else if ok {
-		return ErrExists
+		return nil, ErrExists
 	}
 	if err := u.expect(key.Name, size, budget); err != nil {
-		return err
+		return nil, err
 	}
 	if err := d.reserve(size); err != nil {
 		u.unexpect(key.Name)
-		return err
+		return nil, err
 	}
+	file, err := d.create(u, key)
+	if err != nil {
+		d.leave(u, key, size)
+		return nil, err
+	}
+	return file, nil
+}
+
+// create makes the file of a writer, with u.mu held.
+func (d *Disk) create(u *upload, key Key) (*os.File, error) {
 	if err := d.makeDir(u); err != nil {
-		u.unexpect(key.Name)
-		d.unreserve(size)
-		return err
+		return nil, err
 	}
-	return nil
+	path := fmt.Sprintf("%s.%s-%d%s", d.blobFile(key), d.boot, d.temp.Add(1), durable.Suffix)
+	file, err := d.opt.create(path)
+	if err != nil {
+		return nil, d.fault("begin blob", err)
+	}
+	return file, nil
+}
+
+func createFile(path string) (*os.File, error) {
+	return os.OpenFile(path, os.O_RDWR|os.O_CREATE|os.O_EXCL, 0o600)
 }
 
 // makeDir makes the upload's directory, whose name publish makes durable.
@@ -77,19 +91,24 @@ func (d *Disk) makeDir(u *upload) error {
 	return nil
 }
 
-// dismiss undoes admit once a writer has ended, however it did. The last one to
-// leave an upload without blobs takes the directory along.
+// dismiss undoes admit once a writer has ended, however it did.
 func (d *Disk) dismiss(u *upload, key Key, size int64) {
 	u.mu.Lock()
+	d.leave(u, key, size)
+	u.mu.Unlock()
+	d.done(u)
+}
+
+// leave counts a writer out, with u.mu held. The last one to leave an upload
+// without blobs takes the directory along.
+func (d *Disk) leave(u *upload, key Key, size int64) {
 	u.unexpect(key.Name)
 	if u.made && u.held.Blobs == 0 && len(u.arriving) == 0 {
 		if os.Remove(d.uploadDir(u.id)) == nil { // else something is left in it
 			u.made, u.synced = false, false
 		}
 	}
-	u.mu.Unlock()
 	d.unreserve(size)
-	d.done(u)
 }
 
 // hashers are reused: one is several KiB.
@@ -184,6 +203,7 @@ func (w *diskWriter) publish() error {
 		<-other.done
 		return other.err
 	}
+	failures := d.syncFailures()
 	done, err := w.rename()
 	if done || err != nil {
 		u.mu.Unlock()
@@ -203,9 +223,9 @@ func (w *diskWriter) publish() error {
 	if err != nil {
 		err = d.fault("sync directory", err)
 	} else {
-		// A failed sync of this directory by somebody else consumed the kernel's
-		// error, which may have been about this name, too.
-		err = d.sound()
+		// A failed sync by somebody else consumed the kernel's error, which may have
+		// been about this name, too.
+		err = d.sound(failures)
 	}
 
 	u.mu.Lock()

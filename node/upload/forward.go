@@ -26,7 +26,7 @@ func (h *Handler) forward(w http.ResponseWriter, r *http.Request) {
 		api.WriteProblem(w, err)
 		return
 	}
-	leave, err := h.enter(r.Context(), blobs[0].copies)
+	leave, err := h.enter(r.Context(), blobs[0].key.Upload, blobs[0].copies)
 	if err != nil {
 		api.WriteProblem(w, err)
 		return
@@ -42,11 +42,14 @@ func (h *Handler) forward(w http.ResponseWriter, r *http.Request) {
 		api.WriteProblem(w, err)
 		return
 	}
-	// Without a client there is nobody to name the next blobs: it ends with it.
+	// Without a client there is nobody to name the next blobs: it ends with it, also
+	// with one that takes no answer.
 	ctx, cancel := context.WithTimeout(r.Context(), api.ForwardBlobs.Timeout)
 	defer cancel()
 	out := newEvents(w)
+	out.lost = cancel
 	out.send(api.Event{Receipt: receipt})
+	defer out.beat()()
 	if short := h.handOn(ctx, blobs, out); short > 0 {
 		out.send(api.Event{Problem: api.NewProblem(api.ForwardFailed,
 			"%d of %d blobs have fewer copies than asked for. Receipts that came are good; try another chain for the rest.", short, len(blobs))})
@@ -106,7 +109,7 @@ func (h *Handler) handOn(ctx context.Context, blobs []incoming, out *events) (sh
 		workers.Go(func() {
 			defer func() { <-turn }()
 			made := 1
-			for event := range h.Peers.Spread(ctx, in.job(h.opener(in.key))) {
+			for event := range h.Peers.Spread(ctx, in.held(h.opener(in.key))) {
 				if event.Receipt != "" {
 					made++
 				}

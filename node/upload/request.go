@@ -29,6 +29,13 @@ func (in incoming) job(open func() (io.ReadCloser, error)) peer.Job {
 		Size: in.size, Nodes: in.grant.Others, Copies: in.copies - 1, Open: open}
 }
 
+// held is job for a blob that is here already: so it may be at the others.
+func (in incoming) held(open func() (io.ReadCloser, error)) peer.Job {
+	job := in.job(open)
+	job.Held = true
+	return job
+}
+
 func (h *Handler) parse(r *http.Request) (in incoming, err error) {
 	if err := api.CheckVersion(r); err != nil {
 		return in, err

@@ -16,6 +16,7 @@ import (
 
 	"holdfast/api"
 	"holdfast/format/blob"
+	"holdfast/format/id"
 	"holdfast/format/ticket"
 	"holdfast/node/gate"
 	"holdfast/node/identity"
@@ -25,15 +26,8 @@ import (
 )
 
 const (
-	// AtOnce bounds the requests that bring blobs to be handed on, and those that
-	// other nodes hand on, each. Were there one bound for both, two nodes full of
-	// the former would wait for each other. A request takes a buffer and little else.
-	AtOnce = 128
 	// bufferSize is large enough that system calls and hashing run in long strides.
 	bufferSize = 128 << 10
-	// queueTime is how long a request waits for its turn: less than the 10 seconds
-	// after which a client gives the node up.
-	queueTime = 4 * time.Second
 	// drainTime bounds what is read of a refused body. Clients that are still
 	// sending do not read the answer, and browsers lose it when the connection ends.
 	drainTime = 3 * time.Second
@@ -51,13 +45,13 @@ type Handler struct {
 	// until then.
 	Life context.Context
 
-	firsts, lasts chan struct{} // a place for each request: with copies to make, without
+	firsts, lasts *places // for requests with copies to make, and without
 	buffers       sync.Pool
 }
 
 // Register adds the endpoints to mux.
 func (h *Handler) Register(mux *http.ServeMux) {
-	h.firsts, h.lasts = make(chan struct{}, AtOnce), make(chan struct{}, AtOnce)
+	h.firsts, h.lasts = newPlaces(), newPlaces()
 	h.buffers.New = func() any { b := make([]byte, bufferSize); return &b }
 	mux.HandleFunc(api.PutBlob.Pattern(), h.put)
 	mux.HandleFunc(api.ForwardBlobs.Pattern(), h.forward)
@@ -71,7 +65,7 @@ func (h *Handler) put(w http.ResponseWriter, r *http.Request) {
 		h.refuse(w, r, err)
 		return
 	}
-	leave, err := h.enter(r.Context(), in.copies)
+	leave, err := h.enter(r.Context(), in.key.Upload, in.copies)
 	if err != nil {
 		h.refuse(w, r, err)
 		return
@@ -102,7 +96,7 @@ func (h *Handler) receive(ctx context.Context, w http.ResponseWriter, r *http.Re
 		for range copies { // until every reader of the file has gone
 		}
 	}()
-	if err := h.copyBody(w, r, writer); err != nil {
+	if err := h.copyBody(w, r, in.size, writer); err != nil {
 		cancel()
 		writer.Abort(err)
 		h.refuse(w, r, h.problem(err))
@@ -120,10 +114,10 @@ func (h *Handler) receive(ctx context.Context, w http.ResponseWriter, r *http.Re
 
 // copyBody moves the body into the store. Bytes that do not come are the
 // client's fault, all else the store's.
-func (h *Handler) copyBody(w http.ResponseWriter, r *http.Request, writer store.Writer) error {
+func (h *Handler) copyBody(w http.ResponseWriter, r *http.Request, size int64, writer store.Writer) error {
 	buffer := h.buffers.Get().(*[]byte)
 	defer h.buffers.Put(buffer)
-	body := pace.NewReader(w, r.Body)
+	body := pace.NewReader(w, r.Body, size)
 	defer body.Done()
 	for {
 		n, err := body.Read(*buffer)
@@ -148,7 +142,8 @@ func (e *bodyError) Error() string { return "body: " + e.err.Error() }
 func (e *bodyError) Unwrap() error { return e.err }
 
 // existing answers for a blob that is held already. The body is read, since
-// clients listen only then, and nothing of it is looked at.
+// clients listen only then, and nothing of it is looked at. Who asks before
+// sending, as other nodes do, need not send.
 func (h *Handler) existing(ctx context.Context, w http.ResponseWriter, r *http.Request, in incoming) {
 	size, err := h.Store.Stat(in.key)
 	if err != nil {
@@ -156,12 +151,14 @@ func (h *Handler) existing(ctx context.Context, w http.ResponseWriter, r *http.R
 		return
 	}
 	in.size = size
-	copies := h.Peers.Spread(ctx, in.job(h.opener(in.key)))
-	body := pace.NewReader(w, r.Body)
-	if _, err := io.Copy(io.Discard, body); err != nil {
-		h.Log.Debug("a client that resent a blob went away", "upload", in.key.Upload)
+	copies := h.Peers.Spread(ctx, in.held(h.opener(in.key)))
+	if r.Header.Get("Expect") == "" {
+		body := pace.NewReader(w, r.Body, r.ContentLength)
+		if _, err := io.Copy(io.Discard, body); err != nil {
+			h.Log.Debug("a client that resent a blob went away", "upload", in.key.Upload)
+		}
+		body.Done()
 	}
-	body.Done()
 	h.answer(w, in, size, copies)
 }
 
@@ -189,6 +186,7 @@ func (h *Handler) answer(w http.ResponseWriter, in incoming, size int64, copies 
 	}
 	out := newEvents(w)
 	out.write(api.Event{Receipt: receipt})
+	defer out.beat()()
 	made := 1
 	for {
 		event, more := next(copies, out)
@@ -229,18 +227,13 @@ func tooFew(made, wanted int) *api.Problem {
 }
 
 // enter waits for a request's turn.
-func (h *Handler) enter(ctx context.Context, copies int) (leave func(), err error) {
+func (h *Handler) enter(ctx context.Context, upload id.Upload, copies int) (leave func(), err error) {
 	places := h.lasts
 	if copies > 1 {
 		places = h.firsts
 	}
-	timer := time.NewTimer(queueTime)
-	defer timer.Stop()
-	select {
-	case places <- struct{}{}:
-		return func() { <-places }, nil
-	case <-ctx.Done():
-	case <-timer.C:
+	if leave, ok := places.enter(ctx, upload); ok {
+		return leave, nil
 	}
 	p := api.NewProblem(api.Unavailable, "This node takes as many blobs at once as it can; try again in a moment or use another node.")
 	p.RetryAfter = 1
@@ -258,6 +251,7 @@ func (h *Handler) refuse(w http.ResponseWriter, r *http.Request, err error) {
 			w.Header().Set("Connection", "close")
 		}
 	}
+	pace.NewWriter(w).Next()
 	api.WriteProblem(w, err)
 }
 

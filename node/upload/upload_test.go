@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"holdfast/api"
+	"holdfast/format/id"
 	"holdfast/node/store"
 )
 
@@ -23,38 +24,79 @@ func newHandler() *Handler {
 	return h
 }
 
+// up is one of many uploads.
+func up(n int) id.Upload { return id.Upload{byte(n), 1} }
+
 // TestPlaces: requests wait for their turn, not for ever; and those that other
 // nodes hand on never wait for those that have copies to make.
 func TestPlaces(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		h := newHandler()
 		var leave func()
-		for range AtOnce {
+		for i := range AtOnce {
 			var err error
-			if leave, err = h.enter(t.Context(), 2); err != nil {
+			if leave, err = h.enter(t.Context(), up(i), 2); err != nil {
 				t.Fatal(err)
 			}
 		}
-		if _, err := h.enter(t.Context(), 1); err != nil {
+		if _, err := h.enter(t.Context(), up(0), 1); err != nil {
 			t.Fatal("a request without copies to make:", err)
 		}
 		start := time.Now()
-		_, err := h.enter(t.Context(), 2)
+		_, err := h.enter(t.Context(), up(AtOnce), 2)
 		var problem *api.Problem
 		if !errors.As(err, &problem) || problem.Code != api.Unavailable || problem.RetryAfter == 0 || time.Since(start) != queueTime {
 			t.Fatalf("%v after %s", err, time.Since(start))
 		}
 		gone, cancel := context.WithCancel(t.Context())
 		cancel()
-		if _, err := h.enter(gone, 2); err == nil {
+		if _, err := h.enter(gone, up(0), 2); err == nil {
 			t.Fatal("a client that went away has a place")
 		}
 		go func() {
 			time.Sleep(time.Second)
 			leave()
 		}()
-		if _, err := h.enter(t.Context(), 2); err != nil {
+		if _, err := h.enter(t.Context(), up(AtOnce), 2); err != nil {
 			t.Fatal(err)
+		}
+	})
+}
+
+// TestPlacesOfAnUpload: one upload does not take all places, and waits for its
+// own; nothing is remembered of it afterwards.
+func TestPlacesOfAnUpload(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		h := newHandler()
+		var leaves []func()
+		for range ofUpload {
+			leave, err := h.enter(t.Context(), up(1), 2)
+			if err != nil {
+				t.Fatal(err)
+			}
+			leaves = append(leaves, leave)
+		}
+		start := time.Now()
+		if _, err := h.enter(t.Context(), up(1), 2); !errors.Is(err, api.Unavailable) || time.Since(start) != queueTime {
+			t.Fatalf("%v after %s", err, time.Since(start))
+		}
+		other, err := h.enter(t.Context(), up(2), 2)
+		if err != nil {
+			t.Fatal("another upload:", err)
+		}
+		go func() {
+			time.Sleep(time.Second)
+			leaves[0]()
+		}()
+		last, err := h.enter(t.Context(), up(1), 2)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, leave := range append(leaves[1:], other, last) {
+			leave()
+		}
+		if len(h.firsts.all) != 0 || len(h.firsts.uploads) != 0 {
+			t.Errorf("%d places taken, %d uploads remembered", len(h.firsts.all), len(h.firsts.uploads))
 		}
 	})
 }

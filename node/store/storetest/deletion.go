@@ -39,7 +39,7 @@ func closeUpload(t *testing.T, open Opener) {
 		t.Fatalf("the open reader: %v", err)
 	}
 	must(t, reader.Close())
-	if got := s.Status(); got.Held != (store.Usage{}) || got.Trash != (store.Usage{Blobs: 2, Bytes: 7000}) || got.Used() != 7000 {
+	if got := s.Status(); got.Held != (store.Usage{}) || got.Trash != (store.Usage{Blobs: 2, Bytes: 7000}) || got.Used() != 7000+2*store.Overhead {
 		t.Fatalf("status %+v", got)
 	}
 	never := id.New[id.Upload]() // an upload of which nothing ever came
@@ -96,7 +96,8 @@ func remove(t *testing.T, open Opener) {
 }
 
 func quarantine(t *testing.T, open Opener) {
-	s := open(t, roomy, nil)
+	now := time.Date(2026, 5, 1, 23, 0, 0, 0, time.UTC)
+	s := open(t, roomy, func() time.Time { return now })
 	b := Make(id.New[id.Upload](), 1, 3000)
 	want(t, s.Quarantine(b.Key), store.ErrUnknown)
 	must(t, Put(s, b, roomy))
@@ -104,11 +105,58 @@ func quarantine(t *testing.T, open Opener) {
 	_, err := s.Open(b.Key)
 	want(t, err, store.ErrUnknown)
 	wantUsage(t, s, b.Key.Upload, 0, 0)
-	if got := s.Status(); got.Held != (store.Usage{}) || got.Trash != (store.Usage{}) {
+	one := store.Usage{Blobs: 1, Bytes: 3000}
+	if got := s.Status(); got.Held != (store.Usage{}) || got.Trash != (store.Usage{}) || got.Quarantine != one || got.Used() != one.Room() {
 		t.Fatalf("status %+v", got)
 	}
 	must(t, Put(s, b, 3000)) // a good copy may come again
 	wantHeld(t, s, b)
+	must(t, s.Quarantine(b.Key)) // and be damaged again
+	must(t, Put(s, b, 3000))
+	if got := s.Status().Quarantine; got != one {
+		t.Fatalf("in quarantine: %+v", got)
+	}
+	// It goes with the trash of its day.
+	for _, want := range []store.Usage{{}, one, {}} {
+		got, err := s.EmptyTrash(now)
+		must(t, err)
+		if got != want {
+			t.Fatalf("emptied %+v, want %+v", got, want)
+		}
+		now = now.Add(2 * time.Hour) // the next day
+	}
+	if got := s.Status(); got.Quarantine != (store.Usage{}) || got.Held != one {
+		t.Fatalf("status %+v", got)
+	}
+	wantHeld(t, s, b)
+}
+
+func forget(t *testing.T, open Opener) {
+	now := time.Date(2026, 5, 1, 12, 0, 0, 0, time.UTC)
+	s := open(t, roomy, func() time.Time { return now })
+	old, young := Make(id.New[id.Upload](), 1, 3000), Make(id.New[id.Upload](), 2, 3000)
+	must(t, Put(s, old, roomy))
+	for _, b := range []Blob{old, young} {
+		_, err := s.CloseUpload(b.Key.Upload)
+		must(t, err)
+		now = now.Add(time.Hour)
+	}
+	for _, c := range []struct {
+		before time.Duration
+		want   int
+	}{{-2 * time.Hour, 0}, {-time.Hour, 1}, {-time.Hour, 0}} {
+		got, err := s.ForgetClosed(now.Add(c.before))
+		must(t, err)
+		if got != c.want {
+			t.Fatalf("forgot %d, want %d", got, c.want)
+		}
+		want(t, Put(s, young, roomy), store.ErrClosed)
+	}
+	must(t, Put(s, old, roomy))
+	wantHeld(t, s, old)
+	_, err := s.CloseUpload(old.Key.Upload) // as a new one
+	must(t, err)
+	want(t, Put(s, old, roomy), store.ErrClosed)
 }
 
 func trash(t *testing.T, open Opener) {

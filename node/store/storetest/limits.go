@@ -6,6 +6,7 @@ import (
 	"sync"
 	"testing"
 
+	"holdfast/format/blob"
 	"holdfast/format/id"
 	"holdfast/node/store"
 )
@@ -136,9 +137,10 @@ func list(t *testing.T, open Opener) {
 }
 
 func capacity(t *testing.T, open Opener) {
-	s := open(t, 100_000, nil)
+	const most = 100_000 + 2*store.Overhead
+	s := open(t, most, nil)
 	up := id.New[id.Upload]()
-	if got := s.Status(); got.Reason != store.Writable || got.Capacity != 100_000 {
+	if got := s.Status(); got.Reason != store.Writable || got.Capacity != most {
 		t.Fatalf("empty: %+v", got)
 	}
 	must(t, Put(s, Make(up, 1, 60_000), roomy))
@@ -153,6 +155,33 @@ func capacity(t *testing.T, open Opener) {
 	}
 	want(t, Put(s, Make(up, 4, 1), roomy), store.ErrFull)
 	wantHeld(t, s, Make(up, 1, 60_000)) // old data intact
+}
+
+// small fills budget and capacity with blobs of one byte: each takes an inode and
+// a block.
+func small(t *testing.T, open Opener) {
+	const budget = 1 << 20
+	s := open(t, 400*store.Overhead, nil)
+	up := id.New[id.Upload]()
+	fill := func(up id.Upload, budget int64) (n int64, err error) {
+		for ; err == nil && n < 1000; n++ {
+			err = Put(s, Blob{store.Key{Upload: up, Name: blob.Name([]byte{byte(n), byte(n >> 8)})}, []byte{byte(n), byte(n >> 8)}}, budget)
+		}
+		return n - 1, err
+	}
+	n, err := fill(up, budget)
+	want(t, err, store.ErrBudget)
+	if most := (budget+budget/32)/store.Overhead + 64; n > int64(most) || n < 64 {
+		t.Fatalf("%d blobs of two bytes under a budget of 1 MiB", n)
+	}
+	more, err := fill(id.New[id.Upload](), roomy)
+	want(t, err, store.ErrFull)
+	if n+more > 400 {
+		t.Fatalf("%d blobs in a store of room for 400", n+more)
+	}
+	if got := s.Status(); got.Reason != store.Full {
+		t.Fatalf("status %+v", got)
+	}
 }
 
 func storm(t *testing.T, open Opener) {

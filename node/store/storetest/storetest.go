@@ -42,10 +42,12 @@ func Run(t *testing.T, open Opener) {
 		{"takes one blob from many writers", sameBlobRace},
 		{"lists in order, page by page", list},
 		{"keeps within the capacity", capacity},
+		{"counts more than the bytes of small blobs", small},
 		{"closes uploads for ever", closeUpload},
 		{"refuses writers under way of a closed upload", closeUnderWay},
 		{"removes named blobs", remove},
 		{"quarantines", quarantine},
+		{"forgets closed uploads in time", forget},
 		{"keeps the trash for its days", trash},
 		{"adds up after a storm", storm},
 	} {

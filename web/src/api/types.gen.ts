@@ -128,7 +128,10 @@ export interface CommitResponse {
   copies: Node[];
 }
 
-/** Event is one line of an answer to PutBlob or ForwardBlobs: exactly one field is set. */
+/**
+ * Event is one line of an answer to PutBlob or ForwardBlobs: one field is set, or none, which only tells that
+ * the node is still at work.
+ */
 export interface Event {
   /** Receipt is an envelope of type receipt; own first, then those of others. */
   receipt?: string;
