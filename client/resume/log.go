@@ -71,7 +71,7 @@ func read(r io.Reader) (*State, int64, error) {
 			return nil, 0, err
 		}
 		var rec Record
-		if json.Unmarshal(line, &rec) != nil || (rec.Head != nil) != (s == nil) {
+		if json.Unmarshal(line, &rec) != nil || !rec.says() || (rec.Head != nil) != (s == nil) {
 			return nil, 0, nil
 		}
 		whole += int64(len(line))
@@ -92,8 +92,8 @@ func (l *Log) Start(head Head, files []File) error {
 	var buf bytes.Buffer
 	enc := json.NewEncoder(&buf)
 	err := enc.Encode(Record{Head: &head})
-	for i := range files {
-		err = errors.Join(err, enc.Encode(Record{File: &files[i]}))
+	if len(files) > 0 {
+		err = errors.Join(err, enc.Encode(Record{Files: files}))
 	}
 	l.mu.Lock()
 	defer l.mu.Unlock()

@@ -196,10 +196,8 @@ func (s *send) takeUp(ctx context.Context) (bool, error) {
 	if err != nil {
 		return false, err
 	}
-	for i := range redrawn {
-		if err := s.log.Write(resume.Record{File: &redrawn[i]}); err != nil {
-			return false, err
-		}
+	if err := s.decide(redrawn); err != nil {
+		return false, err
 	}
 	s.connect(grant)
 	s.recall(ctx)
