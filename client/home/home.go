@@ -11,6 +11,8 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+
+	"holdfast/client/durable"
 )
 
 // ErrBusy: another process works on the same transfer.
@@ -54,7 +56,7 @@ func (d Dir) Sub(name string) (string, error) {
 
 func (d Dir) mkdir(name string) error {
 	path := filepath.Join(d.path, name)
-	if err := os.MkdirAll(path, 0o700); err != nil {
+	if err := durable.Mkdir(path, 0o700); err != nil {
 		return fmt.Errorf("state folder: %w (HOLDFAST_HOME names another place)", err)
 	}
 	info, err := os.Stat(path)
@@ -86,17 +88,23 @@ func WriteFile(path string, data []byte) error {
 	if err != nil {
 		return errors.Join(fmt.Errorf("write state: %w", err), os.Remove(f.Name()))
 	}
-	return SyncDir(filepath.Dir(path))
+	return durable.Sync(filepath.Dir(path))
 }
 
-// SyncDir makes the names in a folder durable.
-func SyncDir(path string) error {
-	f, err := os.Open(path)
-	if err != nil {
-		return fmt.Errorf("write state: %w", err)
+// Remove removes files of one folder, durably: what they say does not come back
+// with a power cut. Those that are not there are good as well.
+func Remove(paths ...string) error {
+	var all error
+	for _, path := range paths {
+		if err := os.Remove(path); err != nil && !errors.Is(err, fs.ErrNotExist) {
+			all = errors.Join(all, err)
+		}
 	}
-	if err := errors.Join(f.Sync(), f.Close()); err != nil {
-		return fmt.Errorf("write state: %w", err)
+	if all == nil {
+		all = durable.Sync(filepath.Dir(paths[0]))
+	}
+	if all != nil {
+		return fmt.Errorf("remove state: %w", all)
 	}
 	return nil
 }

@@ -34,11 +34,3 @@ func free(dir string) (int64, bool) {
 	}
 	return int64(s.Bavail) * int64(s.Bsize), true
 }
-
-func syncDir(f *os.File) error {
-	err := f.Sync()
-	if errors.Is(err, unix.EINVAL) {
-		return nil // some file systems sync no directories
-	}
-	return err
-}

@@ -13,6 +13,7 @@ import (
 	"path/filepath"
 	"time"
 
+	"holdfast/client/durable"
 	"holdfast/format/descriptor"
 )
 
@@ -52,13 +53,13 @@ type Folder struct {
 	dir  string
 }
 
-// Open opens the folder and makes it if need be.
+// Open opens the folder and makes it, durably, if need be.
 func Open(dir string) (*Folder, error) {
 	dir, err := filepath.Abs(dir)
 	if err != nil {
 		return nil, fmt.Errorf("target folder: %w", err)
 	}
-	if err := os.MkdirAll(dir, 0o777); err != nil {
+	if err := durable.Mkdir(dir, 0o777); err != nil {
 		return nil, fmt.Errorf("target folder: %w", full(err))
 	}
 	root, err := os.OpenRoot(dir)
@@ -129,7 +130,7 @@ func (f *Folder) Sync(local string) error {
 	if err != nil {
 		return &Error{local, bare(err)}
 	}
-	err = syncDir(dir)
+	err = durable.SyncFolder(dir)
 	if err := errors.Join(err, dir.Close()); err != nil {
 		return &Error{local, full(bare(err))}
 	}
