@@ -91,20 +91,18 @@ func WriteFile(path string, data []byte) error {
 	return durable.Sync(filepath.Dir(path))
 }
 
-// Remove removes files of one folder, durably: what they say does not come back
-// with a power cut. Those that are not there are good as well.
-func Remove(paths ...string) error {
-	var all error
-	for _, path := range paths {
-		if err := os.Remove(path); err != nil && !errors.Is(err, fs.ErrNotExist) {
-			all = errors.Join(all, err)
-		}
+// Remove removes a file, durably: what it says does not come back with a power
+// cut. One that is not there is good as well.
+func Remove(path string) error {
+	err := os.Remove(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
 	}
-	if all == nil {
-		all = durable.Sync(filepath.Dir(paths[0]))
+	if err == nil {
+		err = durable.Sync(filepath.Dir(path))
 	}
-	if all != nil {
-		return fmt.Errorf("remove state: %w", all)
+	if err != nil {
+		return fmt.Errorf("remove state: %w", err)
 	}
 	return nil
 }

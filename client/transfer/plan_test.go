@@ -253,3 +253,13 @@ func mustJSON(t *testing.T, v any) []byte {
 	}
 	return raw
 }
+
+// TestEveryFolderAboveIsSynced: a name that a power cut takes, takes all below it;
+// folders that a sender did not list are made, and synced, all the same.
+func TestEveryFolderAboveIsSynced(t *testing.T) {
+	have := above([]string{"x", "a/b/c/y", "a/b/z", "d/e"})
+	slices.Sort(have)
+	if want := []string{".", "a", "a/b", "a/b/c", "d"}; !slices.Equal(have, want) {
+		t.Errorf("have %v, want %v", have, want)
+	}
+}

@@ -196,16 +196,10 @@ func (v *save) folders() error {
 // finish makes the names of all that was written durable, and gives the folders
 // their times, inner ones first, now that nothing is written in them any more.
 func (v *save) finish() error {
-	synced := map[string]bool{}
-	for i := range v.s.Entries {
-		dir := parent(v.paths[i])
-		if synced[dir] {
-			continue
-		}
+	for _, dir := range above(v.paths) {
 		if err := v.folder.Sync(dir); err != nil {
 			return err
 		}
-		synced[dir] = true
 	}
 	for i := len(v.s.Entries) - 1; i >= 0; i-- {
 		d := v.s.Entries[i]
@@ -218,6 +212,19 @@ func (v *save) finish() error {
 		}
 	}
 	return nil
+}
+
+// above are all folders, up to the target, that paths need to be found again:
+// those that no entry lists too.
+func above(paths []string) (dirs []string) {
+	seen := map[string]bool{}
+	for _, path := range paths {
+		for dir := parent(path); !seen[dir]; dir = parent(dir) { // the target, ".", is its own parent
+			seen[dir] = true
+			dirs = append(dirs, dir)
+		}
+	}
+	return dirs
 }
 
 // large fetches a file that has blobs of its own, going on where a part of it is.
