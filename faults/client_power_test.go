@@ -162,3 +162,43 @@ func TestPowerCutAfterReceive(t *testing.T) {
 		f.expectFile(filepath.Join(folder, "tree", fmt.Sprintf("sub-%d", i%3), "deep", fmt.Sprint(i)), []byte(strings.Repeat(fmt.Sprint(i, " "), 5000)))
 	}
 }
+
+// TestReceiveWhereNamesFold: a disk without hard links on which names that differ
+// in case are one, such as FAT. Every file of a link comes, with and without
+// --force, under names of their own; what was there is replaced only by force.
+func TestReceiveWhereNamesFold(t *testing.T) {
+	f := startFleet(t)
+	tree := filepath.Join(t.TempDir(), "tree")
+	for _, name := range []string{"A", "a", "sub/X", "sub/x"} {
+		path := filepath.Join(tree, name)
+		if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(path, []byte(name), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	link := f.send("sender", tree)
+	for _, more := range [][]string{nil, {"--force"}} {
+		d := mountDisk(t)
+		d.tell("plain")
+		out := filepath.Join(d.dir, "out")
+		f.must(f.home("receiver"), append([]string{"receive", link, "-o", out}, more...)...)
+		have := map[string]bool{}
+		err := filepath.WalkDir(out, func(path string, e os.DirEntry, err error) error {
+			if err != nil || e.IsDir() {
+				return err
+			}
+			raw, err := os.ReadFile(path)
+			have[string(raw)] = true
+			return err
+		})
+		if err != nil || len(have) != 4 {
+			t.Errorf("%v: of four files came %v, %v", more, have, err)
+		}
+		if r, err := client(f.context(), f.home("receiver"), "receive", link, "-o", out); err != nil || r.code != 1 {
+			t.Errorf("%v: received over what is there: %v, exit %d\n%s", more, err, r.code, r.stderr)
+		}
+		f.must(f.home("receiver"), "receive", link, "-o", out, "--force")
+	}
+}

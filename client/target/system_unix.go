@@ -4,7 +4,9 @@ package target
 
 import (
 	"errors"
+	"io/fs"
 	"os"
+	"syscall"
 
 	"golang.org/x/sys/unix"
 )
@@ -33,4 +35,15 @@ func free(dir string) (int64, bool) {
 		return 0, false
 	}
 	return int64(s.Bavail) * int64(s.Bsize), true
+}
+
+// identity tells files apart.
+type identity struct{ device, inode uint64 }
+
+func identify(info fs.FileInfo) (identity, bool) {
+	st, ok := info.Sys().(*syscall.Stat_t)
+	if !ok {
+		return identity{}, false
+	}
+	return identity{uint64(st.Dev), uint64(st.Ino)}, true
 }

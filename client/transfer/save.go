@@ -45,7 +45,17 @@ type save struct {
 func (s *Share) toDisk(ctx context.Context, o ReceiveOptions, state *resume.Receive) (got *Received, err error) {
 	dir, name := s.where(o.Target)
 	v := &save{s: s, force: o.Force, state: state, done: map[int]bool{}}
-	planner := descriptor.NewPlanner(runtime.GOOS, descriptor.FoldsNames(runtime.GOOS))
+	if v.folder, err = target.Open(dir); err != nil {
+		return nil, err
+	}
+	defer func() { err = errors.Join(err, v.folder.Close()) }()
+	folds := descriptor.FoldsNames(runtime.GOOS)
+	if !folds && len(s.Entries) > 1 {
+		if folds, err = v.folder.Folds(); err != nil {
+			return nil, err
+		}
+	}
+	planner := descriptor.NewPlanner(runtime.GOOS, folds)
 	for _, d := range s.Entries {
 		path, err := planner.Plan(d.Path, d.Kind)
 		if err != nil {
@@ -57,10 +67,6 @@ func (s *Share) toDisk(ctx context.Context, o ReceiveOptions, state *resume.Rece
 	if name != "" {
 		v.paths[0], got.Renamed = name, nil
 	}
-	if v.folder, err = target.Open(dir); err != nil {
-		return nil, err
-	}
-	defer func() { err = errors.Join(err, v.folder.Close()) }()
 	todo, err := v.survey()
 	if err != nil {
 		return nil, err
@@ -117,7 +123,11 @@ func (v *save) arrived(i int) (bool, error) {
 		return false, err
 	}
 	now := source.Of(info)
-	return a == resume.Arrived{Size: now.Size, ModTime: now.ModTime, Inode: now.Inode}, nil
+	if a != (resume.Arrived{Size: now.Size, ModTime: now.ModTime, Inode: now.Inode}) {
+		return false, nil
+	}
+	v.folder.Own(info)
+	return true, nil
 }
 
 // key names a file in the state: another revision is another file.

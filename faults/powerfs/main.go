@@ -8,7 +8,8 @@
 // It prints "ready" when mounted and then takes commands, a line each, on
 // standard input, answering "ok" or "error …": cut (drop what is not durable;
 // all files must be closed), fail (every fsync from now on reports EIO), heal,
-// capacity N. It unmounts when its standard input ends.
+// capacity N, plain (names that differ in case are one, and there are no hard
+// links, as on FAT). It unmounts when its standard input ends.
 package main
 
 import (
@@ -85,6 +86,11 @@ func (d *disk) command(dir string, server *fuse.Server, words []string) (*fuse.S
 		d.failing = words[0] == "fail"
 		d.mu.Unlock()
 		return server, nil
+	case len(words) == 1 && words[0] == "plain":
+		d.mu.Lock()
+		d.plain = true
+		d.mu.Unlock()
+		return server, nil
 	case len(words) == 2 && words[0] == "capacity":
 		n, err := strconv.ParseInt(words[1], 10, 64)
 		d.mu.Lock()
@@ -92,5 +98,5 @@ func (d *disk) command(dir string, server *fuse.Server, words []string) (*fuse.S
 		d.mu.Unlock()
 		return server, err
 	}
-	return server, errors.New("commands: cut, fail, heal, capacity N")
+	return server, errors.New("commands: cut, fail, heal, plain, capacity N")
 }
