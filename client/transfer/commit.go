@@ -14,6 +14,7 @@ import (
 	"holdfast/client/fleet"
 	"holdfast/client/home"
 	"holdfast/client/source"
+	"holdfast/format/blob"
 	"holdfast/format/id"
 	"holdfast/format/link"
 )
@@ -130,14 +131,23 @@ func (s *send) pages(names []id.Name, receipts []string) ([]api.Page, error) {
 		b.page().Receipts = append(b.page().Receipts, text)
 	}
 	for _, r := range s.revisions() {
-		n := 420 + 30*len(r.Extents)
-		if n > pageRoom {
-			return nil, fmt.Errorf("%w: a file of %d bytes cannot be described in one page", ErrLimit, r.Length)
-		}
-		b.room(n)
+		b.room(described(len(r.Extents))) // describable was asked before anything was sent
 		b.page().Revisions = append(b.page().Revisions, r)
 	}
 	return b.pages, nil
+}
+
+// described is how many bytes of a page a file takes that lies in so many blobs.
+func described(blobs int) int { return 420 + 30*blobs }
+
+// describable fails with ErrLimit for a file that lies in more blobs than a page,
+// which holds all that is said of it, can tell of.
+func describable(blobs int) error {
+	if described(blobs) <= pageRoom {
+		return nil
+	}
+	most := int64((pageRoom-described(0))/(described(1)-described(0))) * blob.MaxSize
+	return fmt.Errorf("%w: one file has up to %d bytes; send it in parts", ErrLimit, most)
 }
 
 // pageRoom leaves room for the link, whose record has up to 64 KiB.

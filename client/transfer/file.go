@@ -31,6 +31,7 @@ type file struct {
 	text   []byte // of the listing, set before its first piece is made
 }
 
+// newFile fails with ErrLimit for a file that could not be committed.
 func newFile(drawn resume.File, entry *source.Entry, size int64) (*file, error) {
 	length, err := seal.PaddedStreamLength(size)
 	if err != nil {
@@ -39,6 +40,9 @@ func newFile(drawn resume.File, entry *source.Entry, size int64) (*file, error) 
 	f := &file{File: drawn, entry: entry, length: length, sealer: seal.NewSealer(drawn.Keys(), drawn.Params())}
 	f.Size = size
 	if f.large() {
+		if err := describable(blob.Pieces(length)); err != nil {
+			return nil, err
+		}
 		f.pieces = make([]id.Name, blob.Pieces(length))
 	}
 	return f, nil

@@ -262,5 +262,8 @@ func (s *send) abandon(ctx context.Context) error {
 		return err
 	}
 	s.plan.Resumed, s.plan.Kept = false, 0
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.early = nil
 	return nil
 }

@@ -11,6 +11,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 
 	"holdfast/api"
@@ -135,5 +136,39 @@ func TestStreamThatCannotBeCommitted(t *testing.T) {
 				t.Errorf("left: %d links, %d open uploads", len(s.Links()), s.Open())
 			}
 		})
+	}
+}
+
+// TestProgressReachesItsTotalsOnResume: whoever makes bars when the plan is
+// announced sees every byte of it after that, those stored by an earlier try too.
+func TestProgressReachesItsTotalsOnResume(t *testing.T) {
+	t.Parallel()
+	s := newStage(t)
+	o := SendOptions{Paths: []string{s.write("file", bytesOf(3, 60*mib))}}
+	s.crash(o, 3)
+	var mu sync.Mutex
+	var plan *Plan
+	sums := map[Stage]int64{}
+	o.Planned = func(p Plan) {
+		mu.Lock()
+		defer mu.Unlock()
+		plan = &p
+	}
+	o.Progress = func(stage Stage, n int64) {
+		mu.Lock()
+		defer mu.Unlock()
+		if plan == nil {
+			t.Error("progress before there is a plan")
+		}
+		sums[stage] += n
+	}
+	s.send(o)
+	if !plan.Resumed || plan.Kept == 0 {
+		t.Fatalf("not resumed: %+v", plan)
+	}
+	for _, stage := range []Stage{Sealed, StoredOne, StoredTwo} {
+		if sums[stage] != plan.Stored {
+			t.Errorf("stage %d came to %d of %d bytes", stage, sums[stage], plan.Stored)
+		}
 	}
 }

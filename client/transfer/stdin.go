@@ -95,7 +95,11 @@ func (s *send) pour(ctx context.Context) error {
 		size := int64(len(p.Bytes))
 		planned += size
 		s.o.progress(Sealed, size)
-		if err := s.reserve(ctx, planned); err != nil {
+		err = describable(len(s.units) + 1)
+		if err == nil {
+			err = s.reserve(ctx, planned)
+		}
+		if err != nil {
 			p.Release()
 			return ended(ctx, g, err)
 		}
