@@ -146,10 +146,11 @@ func (c counted) ReadAt(p []byte, off int64) (int, error) {
 
 // readWhole reads a small source of known size into buf.
 func readWhole(src io.ReaderAt, size int64, buf []byte) ([]byte, error) {
-	if n, err := src.ReadAt(buf[:size+1], 0); int64(n) != size {
-		if err != nil && err != io.EOF {
-			return nil, fmt.Errorf("read: %w", err)
-		}
+	n, err := src.ReadAt(buf[:size+1], 0)
+	switch {
+	case err != nil && err != io.EOF: // though all was read: whether there is more cannot be known
+		return nil, fmt.Errorf("read: %w", err)
+	case int64(n) != size:
 		return nil, seal.ErrSource
 	}
 	return buf[:size], nil

@@ -296,3 +296,14 @@ func TestFileThatNoPageDescribes(t *testing.T) {
 		}
 	})
 }
+
+// TestReadErrorIsNoEnd: a file that cannot be read is not taken for one that ends there.
+func TestReadErrorIsNoEnd(t *testing.T) {
+	t.Parallel()
+	s := newStage(t)
+	// Opens, has no length, and fails to be read at its beginning.
+	_, err := s.c.Send(t.Context(), SendOptions{Paths: []string{"/proc/self/mem"}})
+	if !errors.Is(err, source.ErrUnreadable) || len(s.Links()) != 0 {
+		t.Errorf("have %v, %d links", err, len(s.Links()))
+	}
+}

@@ -22,6 +22,8 @@ type disk struct {
 	plain bool
 	// failing makes every fsync report EIO, and lose what it should have kept.
 	failing bool
+	// unreadable makes every read report EIO.
+	unreadable bool
 	// capacity in bytes; writes beyond it report ENOSPC.
 	capacity, used int64
 }

@@ -185,6 +185,9 @@ func (n *node) Open(_ context.Context, flags uint32) (fs.FileHandle, uint32, sys
 func (n *node) Read(_ context.Context, _ fs.FileHandle, dest []byte, off int64) (fuse.ReadResult, syscall.Errno) {
 	n.disk.mu.Lock()
 	defer n.disk.mu.Unlock()
+	if n.disk.unreadable {
+		return nil, syscall.EIO
+	}
 	if off >= int64(len(n.entry.data)) {
 		return fuse.ReadResultData(nil), 0
 	}
