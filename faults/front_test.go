@@ -4,10 +4,12 @@ import (
 	"bytes"
 	"fmt"
 	"io"
+	"maps"
 	"net"
 	"net/http"
 	"net/http/httputil"
 	"net/url"
+	"slices"
 	"sync"
 	"testing"
 	"time"
@@ -55,6 +57,9 @@ type fronts struct {
 	strike func(node string)
 	struck string
 
+	// names are the blobs that any node was asked to store, from the first header on.
+	names map[string]bool
+
 	reads     int64
 	readMark  int64
 	onReading func()
@@ -101,16 +106,24 @@ func (r *watchedRead) Read(p []byte) (int, error) {
 func (f *fronts) arm(at moment, strike func(node string)) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	f.posts, f.bytes = map[string]int{}, map[string]int64{}
+	f.posts, f.bytes, f.names = map[string]int{}, map[string]int64{}, map[string]bool{}
 	f.at, f.strike, f.struck = at, strike, ""
 }
 
-func (f *fronts) begin(copies string) int {
+// posted are the names of the blobs that any node was asked to store since arm.
+func (f *fronts) posted() []string {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return slices.Collect(maps.Keys(f.names))
+}
+
+func (f *fronts) begin(copies, name string) int {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	if f.posts == nil {
-		f.posts, f.bytes = map[string]int{}, map[string]int64{}
+		f.posts, f.bytes, f.names = map[string]int{}, map[string]int64{}, map[string]bool{}
 	}
+	f.names[name] = true
 	f.posts[copies]++
 	return f.posts[copies]
 }
@@ -174,7 +187,7 @@ func (f *fronts) watchRequests(node string, next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if r.Method == http.MethodPost && r.URL.Path == "/blobs" {
 			copies := r.Header.Get("Holdfast-Copies")
-			m := moment{copies: copies, n: f.begin(copies)}
+			m := moment{copies: copies, n: f.begin(copies, r.Header.Get("Holdfast-Blob"))}
 			r.Header.Set("X-Front", fmt.Sprint(m.n))
 			f.reached(node, m)
 			r.Body = &watchedBody{ReadCloser: r.Body, fronts: f, node: node, at: m, size: r.ContentLength}

@@ -11,6 +11,8 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+
+	"holdfast/client/durable"
 )
 
 // ErrBusy: another process works on the same transfer.
@@ -54,7 +56,7 @@ func (d Dir) Sub(name string) (string, error) {
 
 func (d Dir) mkdir(name string) error {
 	path := filepath.Join(d.path, name)
-	if err := os.MkdirAll(path, 0o700); err != nil {
+	if err := durable.Mkdir(path, 0o700); err != nil {
 		return fmt.Errorf("state folder: %w (HOLDFAST_HOME names another place)", err)
 	}
 	info, err := os.Stat(path)
@@ -86,17 +88,21 @@ func WriteFile(path string, data []byte) error {
 	if err != nil {
 		return errors.Join(fmt.Errorf("write state: %w", err), os.Remove(f.Name()))
 	}
-	return SyncDir(filepath.Dir(path))
+	return durable.Sync(filepath.Dir(path))
 }
 
-// SyncDir makes the names in a folder durable.
-func SyncDir(path string) error {
-	f, err := os.Open(path)
-	if err != nil {
-		return fmt.Errorf("write state: %w", err)
+// Remove removes a file, durably: what it says does not come back with a power
+// cut. One that is not there is good as well.
+func Remove(path string) error {
+	err := os.Remove(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
 	}
-	if err := errors.Join(f.Sync(), f.Close()); err != nil {
-		return fmt.Errorf("write state: %w", err)
+	if err == nil {
+		err = durable.Sync(filepath.Dir(path))
+	}
+	if err != nil {
+		return fmt.Errorf("remove state: %w", err)
 	}
 	return nil
 }

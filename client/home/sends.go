@@ -84,10 +84,7 @@ func (d Dir) ForgetSend(handle id.Handle) error {
 	if err != nil {
 		return err
 	}
-	if err := os.Remove(path); err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return fmt.Errorf("forget the send: %w", err)
-	}
-	return nil
+	return Remove(path)
 }
 
 // Sends lists what this machine sent, newest first.

@@ -11,6 +11,7 @@ import (
 	"path/filepath"
 	"sync"
 
+	"holdfast/client/durable"
 	"holdfast/client/home"
 )
 
@@ -71,7 +72,7 @@ func read(r io.Reader) (*State, int64, error) {
 			return nil, 0, err
 		}
 		var rec Record
-		if json.Unmarshal(line, &rec) != nil || (rec.Head != nil) != (s == nil) {
+		if json.Unmarshal(line, &rec) != nil || !rec.says() || (rec.Head != nil) != (s == nil) {
 			return nil, 0, nil
 		}
 		whole += int64(len(line))
@@ -92,8 +93,8 @@ func (l *Log) Start(head Head, files []File) error {
 	var buf bytes.Buffer
 	enc := json.NewEncoder(&buf)
 	err := enc.Encode(Record{Head: &head})
-	for i := range files {
-		err = errors.Join(err, enc.Encode(Record{File: &files[i]}))
+	if len(files) > 0 {
+		err = errors.Join(err, enc.Encode(Record{Files: files}))
 	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -104,7 +105,7 @@ func (l *Log) Start(head Head, files []File) error {
 		_, err = l.file.Write(buf.Bytes())
 	}
 	if err == nil {
-		err = errors.Join(l.file.Sync(), home.SyncDir(filepath.Dir(l.path)))
+		err = errors.Join(l.file.Sync(), durable.Sync(filepath.Dir(l.path)))
 	}
 	return l.fail(err)
 }
@@ -175,9 +176,9 @@ func (l *Log) fail(err error) error {
 // Close lets go of the log, which stays for the next try.
 func (l *Log) Close() error { return l.file.Close() }
 
-// Erase removes the log with its keys and lets go of it.
+// Erase removes the log with its keys, durably, and lets go of it.
 func (l *Log) Erase() error {
-	err := errors.Join(os.Remove(l.path), l.file.Truncate(0))
+	err := errors.Join(l.file.Truncate(0), home.Remove(l.path))
 	if err := errors.Join(err, l.file.Close()); err != nil {
 		return fmt.Errorf("erase the state of the transfer: %w", err)
 	}

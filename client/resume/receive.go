@@ -9,6 +9,7 @@ import (
 	"os"
 	"path/filepath"
 
+	"holdfast/client/durable"
 	"holdfast/client/home"
 )
 
@@ -76,7 +77,7 @@ func (r *Receive) SetSession(session string) error {
 	if err := r.file.Sync(); err != nil {
 		return fmt.Errorf("%w: %w", ErrWrite, err)
 	}
-	return home.SyncDir(filepath.Dir(r.path))
+	return durable.Sync(filepath.Dir(r.path))
 }
 
 // Add remembers a file.
@@ -99,9 +100,9 @@ func (r *Receive) add(rec receiveRecord) error {
 // Close lets go of the state, which stays for the next try.
 func (r *Receive) Close() error { return r.file.Close() }
 
-// Erase removes the state and lets go of it.
+// Erase removes the state, durably, and lets go of it.
 func (r *Receive) Erase() error {
-	if err := errors.Join(os.Remove(r.path), r.file.Close()); err != nil {
+	if err := errors.Join(home.Remove(r.path), r.file.Close()); err != nil {
 		return fmt.Errorf("erase the state of the transfer: %w", err)
 	}
 	return nil

@@ -13,8 +13,9 @@ import (
 	"holdfast/format/seal"
 )
 
-// Version is the version of the log; others are not resumed.
-const Version = 1
+// Version is the version of the log; others are not resumed. In version 1 each
+// file had a line of its own, so that a log could end within a decision.
+const Version = 2
 
 // Head begins a log: the upload, and the link that it will make.
 type Head struct {
@@ -77,10 +78,17 @@ type Part struct {
 // Record is one line of the log: exactly one field is set.
 type Record struct {
 	Head *Head `json:"head,omitempty"`
-	File *File `json:"file,omitempty"`
-	Blob *Blob `json:"blob,omitempty"`
+	// Files are drawn by one decision, with all that share a blob with one of them:
+	// one line, so that a crash leaves all of the decision or nothing of it.
+	Files []File `json:"files,omitempty"`
+	Blob  *Blob  `json:"blob,omitempty"`
 	// Receipt is an envelope of type receipt.
 	Receipt string `json:"receipt,omitempty"`
+}
+
+// says tells whether the record holds anything that this version knows.
+func (r Record) says() bool {
+	return r.Head != nil || len(r.Files) > 0 || r.Blob != nil || r.Receipt != ""
 }
 
 // State is what a log says.
@@ -89,22 +97,25 @@ type State struct {
 	Files    map[int]File
 	Blobs    []Blob
 	Receipts []string
+	// Tainted are files that were sealed into a blob which does not count any more,
+	// and that were not drawn anew since: no name stands beside their keys, so that
+	// they must be before anything is sealed. A whole decision leaves none.
+	Tainted map[int]bool
 	// Abandoned are the bytes of blobs that were sent and whose revisions were
 	// drawn anew since: nodes may hold them and count them against the budget.
 	Abandoned int64
 }
 
 // NewState is the state of a log that has only its head.
-func NewState(head Head) *State { return &State{Head: head, Files: map[int]File{}} }
+func NewState(head Head) *State {
+	return &State{Head: head, Files: map[int]File{}, Tainted: map[int]bool{}}
+}
 
 // Apply adds a record after the head.
 func (s *State) Apply(r Record) {
 	switch {
-	case r.File != nil:
-		if _, redrawn := s.Files[r.File.Number]; redrawn {
-			s.drop(r.File.Number)
-		}
-		s.Files[r.File.Number] = *r.File
+	case len(r.Files) > 0:
+		s.draw(r.Files)
 	case r.Blob != nil:
 		s.Blobs = append(s.Blobs, *r.Blob)
 	case r.Receipt != "":
@@ -112,26 +123,29 @@ func (s *State) Apply(r Record) {
 	}
 }
 
-// drop forgets the blobs that hold a part of a revision that was drawn anew.
-func (s *State) drop(file int) {
+// draw takes the files of one decision over. A blob that holds a part of one of
+// them is forgotten, and whatever else it held is tainted.
+func (s *State) draw(files []File) {
+	drawn := map[int]bool{}
+	for _, f := range files {
+		drawn[f.Number] = true
+	}
 	kept := s.Blobs[:0]
 	for _, b := range s.Blobs {
-		if b.has(file) {
-			s.Abandoned += int64(b.Size)
+		if !b.any(drawn) {
+			kept = append(kept, b)
 			continue
 		}
-		kept = append(kept, b)
-	}
-	s.Blobs = kept
-}
-
-func (b Blob) has(file int) bool {
-	for _, p := range b.Parts {
-		if p.File == file {
-			return true
+		s.Abandoned += int64(b.Size)
+		for _, p := range b.Parts {
+			s.Tainted[p.File] = true
 		}
 	}
-	return false
+	s.Blobs = kept
+	for _, f := range files {
+		s.Files[f.Number] = f
+		delete(s.Tainted, f.Number)
+	}
 }
 
 // Together returns the numbers and all that were sealed into one blob with one

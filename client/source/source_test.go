@@ -111,20 +111,6 @@ func TestWalkRefuses(t *testing.T) {
 	}
 }
 
-func TestUnreadableIsFoundBeforehand(t *testing.T) {
-	if os.Geteuid() == 0 {
-		dir := t.TempDir()
-		if err := readable(dir+"/none", false); err == nil {
-			t.Error("a missing file is readable")
-		}
-		return // root reads everything
-	}
-	path := write(t, t.TempDir()+"/secret", "x", 0o000)
-	if _, err := Walk(context.Background(), []string{path}); !errors.Is(err, ErrUnreadable) {
-		t.Errorf("have %v", err)
-	}
-}
-
 func TestOpenNoticesChanges(t *testing.T) {
 	for name, change := range map[string]func(path string) error{
 		"appended": func(p string) error {

@@ -138,29 +138,77 @@ func (p *Part) dress(f Final) error {
 	return p.file.Sync()
 }
 
+// rename gives the part its final name. It tells the folder, so that nothing that
+// one receive wrote is replaced by another file of it: where names are folded,
+// two of its files may come to one name.
 func (p *Part) rename(force bool) error {
-	root, from, to := p.folder.root, native(p.name), native(p.local)
-	if force {
-		return root.Rename(from, to)
+	mine, err := p.file.Stat()
+	if err != nil {
+		return err
 	}
-	err := root.Link(from, to) // never replaces anything
+	p.folder.mu.Lock()
+	defer p.folder.mu.Unlock()
+	if !force {
+		err = p.move()
+	} else if err = p.folder.replaceable(p.local); err == nil {
+		err = p.folder.root.Rename(native(p.name), native(p.local))
+	}
+	if err == nil {
+		p.folder.own(mine)
+	}
+	return err
+}
+
+// move renames in one step where nothing has the name.
+func (p *Part) move() error {
+	root, from, to := p.folder.root, native(p.name), native(p.local)
+	err := p.folder.noReplace(parent(p.local), path.Base(from), path.Base(to))
+	if errors.Is(err, errors.ErrUnsupported) {
+		if err = root.Link(from, to); err == nil {
+			return root.Remove(from)
+		}
+	}
 	switch {
 	case err == nil:
-		return root.Remove(from)
+		return nil
 	case errors.Is(err, fs.ErrExist):
 		return ErrExists
+	case errors.Is(err, fs.ErrNotExist):
+		return err
 	}
-	// Where the file system has no hard links: an empty file of our own, taken in
-	// one step, may be replaced.
-	mine, err := root.OpenFile(to, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o666)
+	return p.claim()
+}
+
+// noReplace renames within a folder, in one step, unless something has the name:
+// fs.ErrExist then, and errors.ErrUnsupported where this cannot be done.
+func (f *Folder) noReplace(local, from, to string) error {
+	dir, err := f.root.Open(native(local))
+	if err != nil {
+		return err
+	}
+	return errors.Join(renameAt(dir, from, to), dir.Close())
+}
+
+// claim renames where the system knows no better way: an empty file of our own,
+// taken in one step, may be replaced. It does not stay if the renaming fails.
+func (p *Part) claim() error {
+	root, from, to := p.folder.root, native(p.name), native(p.local)
+	empty, err := root.OpenFile(to, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o666)
 	if errors.Is(err, fs.ErrExist) {
 		return ErrExists
 	}
 	if err != nil {
 		return err
 	}
-	if err := mine.Close(); err != nil {
-		return err
+	mine, err := empty.Stat()
+	err = errors.Join(err, empty.Close())
+	if err == nil {
+		if err = root.Rename(from, to); err == nil {
+			return nil
+		}
 	}
-	return root.Rename(from, to)
+	if there, stat := root.Lstat(to); mine != nil && stat == nil && os.SameFile(mine, there) {
+		err = errors.Join(err, root.Remove(to))
+	}
+	return err
 }

@@ -4,7 +4,9 @@ package target
 
 import (
 	"errors"
+	"io/fs"
 	"os"
+	"syscall"
 
 	"golang.org/x/sys/unix"
 )
@@ -35,10 +37,13 @@ func free(dir string) (int64, bool) {
 	return int64(s.Bavail) * int64(s.Bsize), true
 }
 
-func syncDir(f *os.File) error {
-	err := f.Sync()
-	if errors.Is(err, unix.EINVAL) {
-		return nil // some file systems sync no directories
+// identity tells files apart.
+type identity struct{ device, inode uint64 }
+
+func identify(info fs.FileInfo) (identity, bool) {
+	st, ok := info.Sys().(*syscall.Stat_t)
+	if !ok {
+		return identity{}, false
 	}
-	return err
+	return identity{uint64(st.Dev), uint64(st.Ino)}, true
 }

@@ -5,14 +5,18 @@
 package target
 
 import (
+	"crypto/rand"
 	"errors"
 	"fmt"
 	"io/fs"
 	"os"
 	"path"
 	"path/filepath"
+	"strings"
+	"sync"
 	"time"
 
+	"holdfast/client/durable"
 	"holdfast/format/descriptor"
 )
 
@@ -26,6 +30,8 @@ var (
 	ErrBusy = errors.New("another process receives this to the same place; wait for it, or stop it")
 	// ErrTrap: something planted stands where a part should be.
 	ErrTrap = errors.New("a link stands where its hidden part should be; remove the link, and ask who made it")
+	// ErrTwice: a file of the same receive has the name.
+	ErrTwice = errors.New("is the same name as another file of the link, on a disk that does not tell them apart; nothing was overwritten. Receive it to another disk")
 	// ErrFull: there is no room on the disk.
 	ErrFull = errors.New("the disk is full here. What has come so far is kept: make room and repeat the command, and only the rest is fetched")
 )
@@ -50,22 +56,25 @@ const partPrefix = ".holdfast-part-"
 type Folder struct {
 	root *os.Root
 	dir  string
+
+	mu   sync.Mutex // guards mine
+	mine map[identity]bool
 }
 
-// Open opens the folder and makes it if need be.
+// Open opens the folder and makes it, durably, if need be.
 func Open(dir string) (*Folder, error) {
 	dir, err := filepath.Abs(dir)
 	if err != nil {
 		return nil, fmt.Errorf("target folder: %w", err)
 	}
-	if err := os.MkdirAll(dir, 0o777); err != nil {
+	if err := durable.Mkdir(dir, 0o777); err != nil {
 		return nil, fmt.Errorf("target folder: %w", full(err))
 	}
 	root, err := os.OpenRoot(dir)
 	if err != nil {
 		return nil, fmt.Errorf("target folder: %w", err)
 	}
-	return &Folder{root, dir}, nil
+	return &Folder{root: root, dir: dir, mine: map[identity]bool{}}, nil
 }
 
 // Close lets go of the folder.
@@ -103,6 +112,53 @@ func (f *Folder) Vacant(local string, force bool) error {
 	return nil
 }
 
+// Own tells that an earlier try wrote the file: nothing of this receive may
+// replace it.
+func (f *Folder) Own(info fs.FileInfo) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.own(info)
+}
+
+func (f *Folder) own(info fs.FileInfo) {
+	if id, known := identify(info); known {
+		f.mine[id] = true
+	}
+}
+
+// replaceable fails with ErrTwice if this receive wrote what has the name.
+func (f *Folder) replaceable(local string) error {
+	info, err := f.root.Lstat(native(local))
+	if err != nil {
+		if errors.Is(err, fs.ErrNotExist) {
+			return nil
+		}
+		return err
+	}
+	if id, known := identify(info); known && f.mine[id] {
+		return ErrTwice
+	}
+	return nil
+}
+
+// Folds tells whether the folder takes names that differ in case for one. It
+// writes a file to find out, and removes it.
+func (f *Folder) Folds() (folds bool, err error) {
+	name := partPrefix + "probe-" + strings.ToLower(rand.Text())
+	probe, err := f.root.OpenFile(name, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o666)
+	if err != nil {
+		return false, fmt.Errorf("target folder: %w", full(bare(err)))
+	}
+	_, err = f.root.Lstat(strings.ToUpper(name))
+	if folds = err == nil; errors.Is(err, fs.ErrNotExist) {
+		err = nil
+	}
+	if err := errors.Join(err, probe.Close(), f.root.Remove(name)); err != nil {
+		return false, fmt.Errorf("target folder: %w", full(bare(err)))
+	}
+	return folds, nil
+}
+
 // Mkdir makes a folder with its parents; one that is there is good as well.
 func (f *Folder) Mkdir(local string) error {
 	err := f.root.MkdirAll(native(local), 0o777)
@@ -129,7 +185,7 @@ func (f *Folder) Sync(local string) error {
 	if err != nil {
 		return &Error{local, bare(err)}
 	}
-	err = syncDir(dir)
+	err = durable.SyncFolder(dir)
 	if err := errors.Join(err, dir.Close()); err != nil {
 		return &Error{local, full(bare(err))}
 	}

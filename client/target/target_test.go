@@ -247,3 +247,86 @@ func TestFullDiskIsToldApart(t *testing.T) {
 		t.Errorf("have %v", err)
 	}
 }
+
+// TestNoEmptyFileStays: a part that cannot get its name, because it is gone say,
+// leaves nothing under it, whichever way the system renames.
+func TestNoEmptyFileStays(t *testing.T) {
+	for name, finish := range map[string]func(p *Part) error{
+		"as this system does": func(p *Part) error { return p.Finish(Final{}) },
+		"where nothing helps": func(p *Part) error { return p.claim() },
+	} {
+		t.Run(name, func(t *testing.T) {
+			f, dir := open(t)
+			p := begin(t, f, "file", "text", id.New[id.Revision]())
+			if err := os.Remove(filepath.Join(dir, p.name)); err != nil {
+				t.Fatal(err)
+			}
+			if err := finish(p); err == nil {
+				t.Error("no error")
+			}
+			if have := names(t, dir); len(have) != 0 {
+				t.Errorf("left: %v", have)
+			}
+		})
+	}
+}
+
+func TestClaimReplacesNothing(t *testing.T) {
+	f, dir := open(t)
+	if err := begin(t, f, "file", "first", id.New[id.Revision]()).claim(); err != nil {
+		t.Fatal(err)
+	}
+	if err := begin(t, f, "file", "second", id.New[id.Revision]()).claim(); !errors.Is(err, ErrExists) {
+		t.Errorf("have %v", err)
+	}
+	if raw, err := os.ReadFile(filepath.Join(dir, "file")); err != nil || string(raw) != "first" {
+		t.Errorf("%q, %v", raw, err)
+	}
+}
+
+// TestForceReplacesNothingOfItsOwn: two names that come to one file, as where case
+// is folded: the second does not replace the first, of this try or the last one.
+func TestForceReplacesNothingOfItsOwn(t *testing.T) {
+	for name, first := range map[string]func(t *testing.T, f *Folder, path string){
+		"of this try": func(t *testing.T, f *Folder, _ string) {
+			if err := begin(t, f, "file", "first", id.New[id.Revision]()).Finish(Final{Force: true}); err != nil {
+				t.Fatal(err)
+			}
+		},
+		"of the last try": func(t *testing.T, f *Folder, path string) {
+			if err := os.WriteFile(path, []byte("first"), 0o600); err != nil {
+				t.Fatal(err)
+			}
+			info, err := f.Stat("file")
+			if err != nil {
+				t.Fatal(err)
+			}
+			f.Own(info)
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			f, dir := open(t)
+			first(t, f, filepath.Join(dir, "file"))
+			if err := os.Link(filepath.Join(dir, "file"), filepath.Join(dir, "FILE")); err != nil {
+				t.Fatal(err)
+			}
+			p := begin(t, f, "FILE", "second", id.New[id.Revision]())
+			if err := p.Finish(Final{Force: true}); !errors.Is(err, ErrTwice) {
+				t.Errorf("have %v", err)
+			}
+			if raw, err := os.ReadFile(filepath.Join(dir, "FILE")); err != nil || string(raw) != "first" {
+				t.Errorf("%q, %v", raw, err)
+			}
+		})
+	}
+}
+
+func TestFoldsLeavesNothing(t *testing.T) {
+	f, dir := open(t)
+	if folds, err := f.Folds(); folds || err != nil {
+		t.Errorf("%v, %v", folds, err)
+	}
+	if have := names(t, dir); len(have) != 0 {
+		t.Errorf("left: %v", have)
+	}
+}

@@ -14,6 +14,7 @@ import (
 	"holdfast/client/fleet"
 	"holdfast/client/home"
 	"holdfast/client/source"
+	"holdfast/format/blob"
 	"holdfast/format/id"
 	"holdfast/format/link"
 )
@@ -73,7 +74,7 @@ func (s *send) undo(ctx context.Context, path string, err error) error {
 	if _, again := waits(err, 0); again || !errors.As(err, &p) || path == "" {
 		return nil
 	}
-	return errors.Join(s.abandon(ctx), os.Remove(path))
+	return errors.Join(s.abandon(ctx), home.Remove(path))
 }
 
 func (s *send) stage(ctx context.Context, number int, p api.Page) error {
@@ -130,14 +131,23 @@ func (s *send) pages(names []id.Name, receipts []string) ([]api.Page, error) {
 		b.page().Receipts = append(b.page().Receipts, text)
 	}
 	for _, r := range s.revisions() {
-		n := 420 + 30*len(r.Extents)
-		if n > pageRoom {
-			return nil, fmt.Errorf("%w: a file of %d bytes cannot be described in one page", ErrLimit, r.Length)
-		}
-		b.room(n)
+		b.room(described(len(r.Extents))) // describable was asked before anything was sent
 		b.page().Revisions = append(b.page().Revisions, r)
 	}
 	return b.pages, nil
+}
+
+// described is how many bytes of a page a file takes that lies in so many blobs.
+func described(blobs int) int { return 420 + 30*blobs }
+
+// describable fails with ErrLimit for a file that lies in more blobs than a page,
+// which holds all that is said of it, can tell of.
+func describable(blobs int) error {
+	if described(blobs) <= pageRoom {
+		return nil
+	}
+	most := int64((pageRoom-described(0))/(described(1)-described(0))) * blob.MaxSize
+	return fmt.Errorf("%w: one file has up to %d bytes; send it in parts", ErrLimit, most)
 }
 
 // pageRoom leaves room for the link, whose record has up to 64 KiB.
@@ -203,7 +213,8 @@ func (s *send) result(req api.CommitRequest, answer api.CommitResponse, nodes []
 
 // settle finishes a commit whose answer an earlier try did not get. It returns
 // nil without an error where there is none, or where it is for other content or
-// another password: then what it may have published is taken back.
+// another password: then what it may have published is taken back, unless an
+// earlier try remembered it as sent: somebody may have that link.
 func (s *send) settle(ctx context.Context, path string) (*Result, error) {
 	raw, err := os.ReadFile(path)
 	if errors.Is(err, fs.ErrNotExist) {
@@ -222,7 +233,7 @@ func (s *send) settle(ctx context.Context, path string) (*Result, error) {
 	if s.keys, err = s.link.Keys(s.o.Password); err != nil {
 		return nil, err
 	}
-	if s.unchanged() && link.SameHash(link.AuthHash(s.keys.Auth), p.Request.Link.AuthHash) {
+	if s.unchanged() && !s.listingChanged(s.state) && link.SameHash(link.AuthHash(s.keys.Auth), p.Request.Link.AuthHash) {
 		answer, err := s.publish(ctx, p.Request)
 		if err == nil {
 			return s.settled(p.Request, answer)
@@ -232,14 +243,27 @@ func (s *send) settle(ctx context.Context, path string) (*Result, error) {
 			return nil, err
 		}
 	}
-	if err := s.c.Revoke(ctx, h.Handle, s.manage); err != nil && !errors.Is(err, api.NotFound) {
-		return nil, err
+	_, err = s.c.home.FindSend(h.Handle)
+	if errors.Is(err, home.ErrUnknownSend) {
+		err = s.takeBack(ctx)
 	}
-	if err := s.abandon(ctx); err != nil {
+	if err != nil {
 		return nil, err
 	}
 	s.state = nil
 	return nil, nil
+}
+
+// takeBack gives up an upload of which a commit was asked for, and revokes what
+// it may have published, in this order: what was given up publishes nothing any more.
+func (s *send) takeBack(ctx context.Context) error {
+	if err := s.abandon(ctx); err != nil {
+		return err
+	}
+	if err := s.c.Revoke(ctx, s.link.Handle, s.manage); err != nil && !errors.Is(err, api.NotFound) {
+		return err
+	}
+	return nil
 }
 
 func (s *send) settled(req api.CommitRequest, answer api.CommitResponse) (*Result, error) {

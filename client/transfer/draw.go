@@ -4,6 +4,8 @@ import (
 	"crypto/sha256"
 	"encoding/binary"
 	"fmt"
+	"maps"
+	"slices"
 
 	"holdfast/client/resume"
 	"holdfast/client/source"
@@ -36,6 +38,9 @@ func (s *send) prepare(state *resume.State) ([]resume.File, error) {
 			redraw[f.Number], same = true, false
 		}
 		order = append(order, f)
+	}
+	for n := range state.Tainted { // the log ends within a decision: nothing is known of these
+		redraw[n], same = true, false
 	}
 	delete(byLocal, "") // the listing's
 	if !same || len(byLocal) > 0 || s.listingChanged(state) {
@@ -96,6 +101,7 @@ func (s *send) build(state *resume.State, order []resume.File, redraw map[int]bo
 		if err := s.make(state, order, again[listingNumber], drawn); err != nil {
 			return nil, err
 		}
+		var anew []resume.File
 		for n := range again {
 			f, ok := drawn[n]
 			if old, known := state.Files[n]; !ok && known {
@@ -105,9 +111,10 @@ func (s *send) build(state *resume.State, order []resume.File, redraw map[int]bo
 				drawn[n] = f
 			}
 			if ok {
-				state.Apply(resume.Record{File: &f})
+				anew = append(anew, f)
 			}
 		}
+		state.Apply(resume.Record{Files: anew})
 		s.units = units(s.files, s.listing)
 		redraw = match(s.units, state)
 		if len(redraw) == 0 {
@@ -115,12 +122,18 @@ func (s *send) build(state *resume.State, order []resume.File, redraw map[int]bo
 		}
 		redraw[listingNumber] = true
 	}
-	out := make([]resume.File, 0, len(drawn))
-	for _, f := range drawn {
-		state.Apply(resume.Record{File: &f})
-		out = append(out, f)
-	}
+	out := slices.Collect(maps.Values(drawn))
+	state.Apply(resume.Record{Files: out})
 	return out, nil
+}
+
+// decide writes down what was drawn by one decision. It is durable, whole, before
+// anything is sealed under it.
+func (s *send) decide(drawn []resume.File) error {
+	if len(drawn) == 0 {
+		return nil
+	}
+	return s.log.Write(resume.Record{Files: drawn})
 }
 
 // make makes s.files and s.listing.

@@ -1,8 +1,10 @@
 package transfer
 
 import (
+	"maps"
 	"os"
 	"path/filepath"
+	"slices"
 	"testing"
 
 	"holdfast/client/resume"
@@ -28,9 +30,7 @@ func prepared(t *testing.T, root string, state *resume.State) *send {
 func logged(t *testing.T, root string, before *resume.State) *resume.State {
 	t.Helper()
 	after := resume.NewState(before.Head)
-	for _, f := range before.Files {
-		after.Apply(resume.Record{File: &f})
-	}
+	after.Apply(resume.Record{Files: slices.Collect(maps.Values(before.Files))})
 	after.Blobs = append(after.Blobs, before.Blobs...)
 	tree, err := source.Walk(t.Context(), []string{root})
 	if err != nil {
@@ -40,9 +40,7 @@ func logged(t *testing.T, root string, before *resume.State) *resume.State {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, f := range records {
-		after.Apply(resume.Record{File: &f})
-	}
+	after.Apply(resume.Record{Files: records})
 	return after
 }
 
@@ -78,6 +76,9 @@ func TestVanishedFileComesBack(t *testing.T) {
 	if len(state.Blobs) != 0 {
 		t.Fatal("the pack counts although it will not come out as it was")
 	}
+	if len(state.Tainted) > 0 {
+		t.Errorf("what was written is half a decision: nothing is known of files %v", state.Tainted)
+	}
 	if err := os.Rename(root+".b", filepath.Join(root, "b")); err != nil {
 		t.Fatal(err)
 	}
@@ -100,5 +101,36 @@ func TestVanishedFileComesBack(t *testing.T) {
 		if f.Keys() == keys[f.Number].Keys() {
 			t.Errorf("the keys of %s, of the same pack, are used again", f.Local)
 		}
+	}
+}
+
+// TestTaintedKeysAreNotUsed: a log that ends within a decision is none that this
+// version writes; the keys that such a log leaves without names are drawn anew all the same.
+func TestTaintedKeysAreNotUsed(t *testing.T) {
+	root := t.TempDir()
+	for _, name := range []string{"a", "b", "c"} {
+		if err := os.WriteFile(filepath.Join(root, name), []byte(name), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	state := resume.NewState(resume.Head{})
+	first := prepared(t, root, state)
+	pack := resume.Blob{Size: int(first.units[0].size)}
+	for _, p := range first.units[0].parts {
+		pack.Parts = append(pack.Parts, resume.Part{File: p.file.Number})
+	}
+	state.Apply(resume.Record{Blob: &pack}) // it left this machine
+	before := maps.Clone(state.Files)
+	edited := first.files[1].File
+	again := resume.Draw(edited.Number, edited.Local, edited.Stamp)
+	state.Apply(resume.Record{Files: []resume.File{again}})
+	second := prepared(t, root, state)
+	for _, f := range append(second.files, second.listing) {
+		if f.Keys() == before[f.Number].Keys() || f.Params() == before[f.Number].Params() {
+			t.Errorf("the keys of file %d are used again, and the name of their blob is forgotten", f.Number)
+		}
+	}
+	if len(state.Tainted) > 0 {
+		t.Errorf("still tainted: %v", state.Tainted)
 	}
 }

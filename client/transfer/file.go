@@ -31,6 +31,7 @@ type file struct {
 	text   []byte // of the listing, set before its first piece is made
 }
 
+// newFile fails with ErrLimit for a file that could not be committed.
 func newFile(drawn resume.File, entry *source.Entry, size int64) (*file, error) {
 	length, err := seal.PaddedStreamLength(size)
 	if err != nil {
@@ -39,6 +40,9 @@ func newFile(drawn resume.File, entry *source.Entry, size int64) (*file, error) 
 	f := &file{File: drawn, entry: entry, length: length, sealer: seal.NewSealer(drawn.Keys(), drawn.Params())}
 	f.Size = size
 	if f.large() {
+		if err := describable(blob.Pieces(length)); err != nil {
+			return nil, err
+		}
 		f.pieces = make([]id.Name, blob.Pieces(length))
 	}
 	return f, nil
@@ -142,10 +146,11 @@ func (c counted) ReadAt(p []byte, off int64) (int, error) {
 
 // readWhole reads a small source of known size into buf.
 func readWhole(src io.ReaderAt, size int64, buf []byte) ([]byte, error) {
-	if n, err := src.ReadAt(buf[:size+1], 0); int64(n) != size {
-		if err != nil && err != io.EOF {
-			return nil, fmt.Errorf("read: %w", err)
-		}
+	n, err := src.ReadAt(buf[:size+1], 0)
+	switch {
+	case err != nil && err != io.EOF: // though all was read: whether there is more cannot be known
+		return nil, fmt.Errorf("read: %w", err)
+	case int64(n) != size:
 		return nil, seal.ErrSource
 	}
 	return buf[:size], nil

@@ -113,7 +113,12 @@ func (v *save) pack(ctx context.Context, p *pack) error {
 	defer free()
 	data, err := v.s.take(ctx, p, p.offset, p.length, buf)
 	if err != nil {
-		return v.about(p.members[0].entry, err)
+		for _, m := range p.members { // damage is all of theirs; anything else ends with the first
+			if err := v.spoilt(m.entry, err); err != nil {
+				return err
+			}
+		}
+		return nil
 	}
 	for members := range slices.Chunk(p.members, togetherMax) {
 		if err := v.together(ctx, p, members, data); err != nil {
@@ -134,7 +139,7 @@ const (
 
 // together writes some files of a pack, then gives them their names.
 func (v *save) together(ctx context.Context, p *pack, members []member, data []byte) error {
-	parts := make([]*target.Part, 0, len(members))
+	parts := map[int]*target.Part{} // by entry
 	var text []byte
 	var err error
 	for _, m := range members {
@@ -143,11 +148,11 @@ func (v *save) together(ctx context.Context, p *pack, members []member, data []b
 		}
 		stream := data[m.at.offset-p.offset:][:m.at.length]
 		var part *target.Part
-		if part, text, err = v.small(m, stream, text[:0]); err != nil {
-			err = v.about(m.entry, err)
+		if part, text, err = v.small(m, stream, text[:0]); err == nil {
+			parts[m.entry] = part
+		} else if err = v.spoilt(m.entry, err); err != nil {
 			break
 		}
-		parts = append(parts, part)
 	}
 	if err != nil {
 		for _, part := range parts {
@@ -157,8 +162,8 @@ func (v *save) together(ctx context.Context, p *pack, members []member, data []b
 	}
 	var g errgroup.Group
 	g.SetLimit(syncers)
-	for i, part := range parts {
-		g.Go(func() error { return v.whole(members[i].entry, part) })
+	for entry, part := range parts {
+		g.Go(func() error { return v.whole(entry, part) })
 	}
 	return g.Wait()
 }

@@ -5,7 +5,10 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"net/http"
+	"os"
 	"slices"
+	"sort"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -252,4 +255,55 @@ func mustJSON(t *testing.T, v any) []byte {
 		t.Fatal(err)
 	}
 	return raw
+}
+
+// TestEveryFolderAboveIsSynced: a name that a power cut takes, takes all below it;
+// folders that a sender did not list are made, and synced, all the same.
+func TestEveryFolderAboveIsSynced(t *testing.T) {
+	have := above([]string{"x", "a/b/c/y", "a/b/z", "d/e"})
+	slices.Sort(have)
+	if want := []string{".", "a", "a/b", "a/b/c", "d"}; !slices.Equal(have, want) {
+		t.Errorf("have %v, want %v", have, want)
+	}
+}
+
+// TestFileThatNoPageDescribes: it is refused before anything of it is sent.
+func TestFileThatNoPageDescribes(t *testing.T) {
+	t.Parallel()
+	s := newStage(t)
+	s.Limits.MaxUploadBytes = 1 << 50
+	path := s.write("file", nil)
+	if err := os.Truncate(path, 2<<40); err != nil { // a hole
+		t.Fatal(err)
+	}
+	s.Hook(func(w http.ResponseWriter, r *http.Request, serve http.HandlerFunc) {
+		if r.Method == http.MethodPost {
+			api.WriteProblem(w, api.NewProblem(api.BadRequest, "an upload was opened for it"))
+			return
+		}
+		serve(w, r)
+	})
+	_, err := s.c.Send(t.Context(), SendOptions{Paths: []string{path}})
+	var named *source.Error
+	if !errors.Is(err, ErrLimit) || !errors.As(err, &named) || named.Local != path {
+		t.Errorf("have %v", err)
+	}
+	t.Run("of unknown length", func(t *testing.T) {
+		most := sort.Search(1<<30, func(n int) bool { return describable(n) != nil }) - 1
+		s := &send{units: make([]*unit, most), o: SendOptions{Stdin: strings.NewReader("more")}}
+		if err := s.pour(t.Context()); !errors.Is(err, ErrLimit) {
+			t.Errorf("have %v", err)
+		}
+	})
+}
+
+// TestReadErrorIsNoEnd: a file that cannot be read is not taken for one that ends there.
+func TestReadErrorIsNoEnd(t *testing.T) {
+	t.Parallel()
+	s := newStage(t)
+	// Opens, has no length, and fails to be read at its beginning.
+	_, err := s.c.Send(t.Context(), SendOptions{Paths: []string{"/proc/self/mem"}})
+	if !errors.Is(err, source.ErrUnreadable) || len(s.Links()) != 0 {
+		t.Errorf("have %v, %d links", err, len(s.Links()))
+	}
 }

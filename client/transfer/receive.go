@@ -51,17 +51,18 @@ type Received struct {
 }
 
 // Receive opens a link and writes what is in it. Repeated after an interruption it
-// goes on, within the same counted download, with the same target.
+// goes on, within the same counted download, with the same target. Where files are
+// damaged (ErrIntegrity) all others are written.
 func (c *Client) Receive(ctx context.Context, l link.Link, o ReceiveOptions) (*Received, error) {
 	state, err := c.receiveState(l, o)
 	if err != nil {
 		return nil, err
 	}
 	got, err := c.receive(ctx, l, o, state)
-	if err != nil && (!errors.Is(err, ErrIntegrity) || o.Stdout != nil) {
+	if err != nil {
 		return nil, errors.Join(err, idle(state, err))
 	}
-	return got, errors.Join(err, state.Erase())
+	return got, state.Erase()
 }
 
 // idle lets go of a state, and erases one from which nothing can go on.

@@ -7,13 +7,13 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io/fs"
 	"os"
 	"path/filepath"
 	"time"
 
 	"holdfast/api"
 	"holdfast/client/blobs"
+	"holdfast/client/home"
 	"holdfast/client/resume"
 	"holdfast/format/id"
 	"holdfast/format/link"
@@ -85,10 +85,8 @@ func (s *send) resumable(ctx context.Context) (*Result, error) {
 		return nil, errors.Join(err, log.Close())
 	}
 	result.erase = func() error {
-		if err := os.Remove(path + commitSuffix); err != nil && !errors.Is(err, fs.ErrNotExist) {
-			return fmt.Errorf("erase the state of the transfer: %w", err)
-		}
-		return log.Erase()
+		// The commit first: it says nothing without the log.
+		return errors.Join(home.Remove(path+commitSuffix), log.Erase())
 	}
 	return result, nil
 }
@@ -99,8 +97,8 @@ func (s *send) run(ctx context.Context, log *resume.Log, commitPath string) (*Re
 			return done, err
 		}
 	}
-	if err := os.Remove(commitPath); err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return nil, fmt.Errorf("state of the transfer: %w", err)
+	if err := home.Remove(commitPath); err != nil {
+		return nil, err
 	}
 	if s.state != nil {
 		taken, err := s.takeUp(ctx)
@@ -196,10 +194,8 @@ func (s *send) takeUp(ctx context.Context) (bool, error) {
 	if err != nil {
 		return false, err
 	}
-	for i := range redrawn {
-		if err := s.log.Write(resume.Record{File: &redrawn[i]}); err != nil {
-			return false, err
-		}
+	if err := s.decide(redrawn); err != nil {
+		return false, err
 	}
 	s.connect(grant)
 	s.recall(ctx)
@@ -266,5 +262,8 @@ func (s *send) abandon(ctx context.Context) error {
 		return err
 	}
 	s.plan.Resumed, s.plan.Kept = false, 0
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.early = nil
 	return nil
 }

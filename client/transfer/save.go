@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"runtime"
+	"slices"
+	"strings"
 	"sync"
 
 	"holdfast/client/resume"
@@ -35,24 +37,14 @@ type save struct {
 	mu    sync.Mutex // guards what follows
 	state *resume.Receive
 	kept  int64
+	done  map[int]bool // entries that have their names
+	bad   damage       // files that are not what was shared
 }
 
 // toDisk writes every entry below the target.
 func (s *Share) toDisk(ctx context.Context, o ReceiveOptions, state *resume.Receive) (got *Received, err error) {
 	dir, name := s.where(o.Target)
-	v := &save{s: s, force: o.Force, state: state}
-	planner := descriptor.NewPlanner(runtime.GOOS, descriptor.FoldsNames(runtime.GOOS))
-	for _, d := range s.Entries {
-		path, err := planner.Plan(d.Path, d.Kind)
-		if err != nil {
-			return nil, integrity(err)
-		}
-		v.paths = append(v.paths, path)
-	}
-	got = &Received{Share: s, Renamed: planner.Renamed()}
-	if name != "" {
-		v.paths[0], got.Renamed = name, nil
-	}
+	v := &save{s: s, force: o.Force, state: state, done: map[int]bool{}}
 	first := s.Bundle && state.Session == "" && !o.Force // what is there is none of ours
 	if first && o.Target == "" && dir != "." {
 		if err := newFolder(dir); err != nil {
@@ -63,6 +55,14 @@ func (s *Share) toDisk(ctx context.Context, o ReceiveOptions, state *resume.Rece
 		return nil, err
 	}
 	defer func() { err = errors.Join(err, v.folder.Close()) }()
+	planner, err := v.plan()
+	if err != nil {
+		return nil, err
+	}
+	got = &Received{Share: s, Renamed: planner.Renamed()}
+	if name != "" {
+		v.paths[0], got.Renamed = name, nil
+	}
 	if first {
 		if err := v.hidden(); err != nil {
 			return nil, err
@@ -80,6 +80,26 @@ func (s *Share) toDisk(ctx context.Context, o ReceiveOptions, state *resume.Rece
 	}
 	got.Kept, got.Folder = v.kept, v.folder.Path(".")
 	return got, nil
+}
+
+// plan gives every entry its path below the target.
+func (v *save) plan() (*descriptor.Planner, error) {
+	folds := descriptor.FoldsNames(runtime.GOOS)
+	if !folds && len(v.s.Entries) > 1 {
+		var err error
+		if folds, err = v.folder.Folds(); err != nil {
+			return nil, err
+		}
+	}
+	planner := descriptor.NewPlanner(runtime.GOOS, folds)
+	for _, d := range v.s.Entries {
+		path, err := planner.Plan(d.Path, d.Kind)
+		if err != nil {
+			return nil, integrity(err)
+		}
+		v.paths = append(v.paths, path)
+	}
+	return planner, nil
 }
 
 // survey looks at what is there before the download is counted, and returns the
@@ -124,7 +144,11 @@ func (v *save) arrived(i int) (bool, error) {
 		return false, err
 	}
 	now := source.Of(info)
-	return a == resume.Arrived{Size: now.Size, ModTime: now.ModTime, Inode: now.Inode}, nil
+	if a != (resume.Arrived{Size: now.Size, ModTime: now.ModTime, Inode: now.Inode}) {
+		return false, nil
+	}
+	v.folder.Own(info)
+	return true, nil
 }
 
 // key names a file in the state: another revision is another file.
@@ -132,10 +156,26 @@ func (v *save) key(i int) string {
 	return v.s.Entries[i].Content.Revision.String() + " " + v.folder.Path(v.paths[i])
 }
 
+// run fetches what is to do. A file that is damaged keeps none of the others from
+// coming; it is reported when they are there.
 func (v *save) run(ctx context.Context, todo []int) error {
+	// Called again when the session ended, it goes on.
+	todo = slices.DeleteFunc(slices.Clone(todo), func(i int) bool { return v.done[i] })
+	v.bad = nil
 	if err := v.folders(); err != nil {
 		return err
 	}
+	err := v.fetch(ctx, todo)
+	if err == nil {
+		err = v.finish()
+	}
+	if len(v.bad) > 0 {
+		return errors.Join(err, v.bad)
+	}
+	return err
+}
+
+func (v *save) fetch(ctx context.Context, todo []int) error {
 	g, ctx := errgroup.WithContext(ctx)
 	g.SetLimit(savers)
 	for len(todo) > 0 && ctx.Err() == nil {
@@ -148,10 +188,7 @@ func (v *save) run(ctx context.Context, todo []int) error {
 		}
 		todo = left
 	}
-	if err := g.Wait(); err != nil {
-		return err
-	}
-	return v.finish()
+	return g.Wait()
 }
 
 // portion asks for as many revisions as one answer holds, starts to fetch them,
@@ -162,15 +199,20 @@ func (v *save) portion(ctx context.Context, g *errgroup.Group, todo []int) ([]in
 	for n, i := range ask {
 		contents[n] = *v.s.Entries[i].Content
 	}
-	revs, err := v.s.revisions(ctx, contents)
+	revs, lies, err := v.s.records(ctx, contents)
 	if err != nil {
 		return nil, err
 	}
 	var small []member
 	var left []int
 	for _, i := range ask {
-		r := revs[v.s.Entries[i].Content.Revision]
+		revision := v.s.Entries[i].Content.Revision
+		r := revs[revision]
 		switch {
+		case lies[revision] != nil:
+			if err := v.spoilt(i, lies[revision]); err != nil {
+				return nil, err
+			}
 		case r == nil:
 			left = append(left, i)
 		case r.pieces > 1 || r.length > maxPacked:
@@ -207,16 +249,10 @@ func (v *save) folders() error {
 // finish makes the names of all that was written durable, and gives the folders
 // their times, inner ones first, now that nothing is written in them any more.
 func (v *save) finish() error {
-	synced := map[string]bool{}
-	for i := range v.s.Entries {
-		dir := parent(v.paths[i])
-		if synced[dir] {
-			continue
-		}
+	for _, dir := range above(v.paths) {
 		if err := v.folder.Sync(dir); err != nil {
 			return err
 		}
-		synced[dir] = true
 	}
 	for i := len(v.s.Entries) - 1; i >= 0; i-- {
 		d := v.s.Entries[i]
@@ -231,6 +267,19 @@ func (v *save) finish() error {
 	return nil
 }
 
+// above are all folders, up to the target, that paths need to be found again:
+// those that no entry lists too.
+func above(paths []string) (dirs []string) {
+	seen := map[string]bool{}
+	for _, path := range paths {
+		for dir := parent(path); !seen[dir]; dir = parent(dir) { // the target, ".", is its own parent
+			seen[dir] = true
+			dirs = append(dirs, dir)
+		}
+	}
+	return dirs
+}
+
 // large fetches a file that has blobs of its own, going on where a part of it is.
 func (v *save) large(ctx context.Context, i int, r *revision) error {
 	part, err := v.folder.Part(v.paths[i], r.content.Revision)
@@ -240,7 +289,7 @@ func (v *save) large(ctx context.Context, i int, r *revision) error {
 	err = v.assemble(ctx, r, part)
 	switch {
 	case errors.Is(err, ErrIntegrity):
-		return v.about(i, errors.Join(err, part.Discard()))
+		return v.spoilt(i, errors.Join(err, part.Discard()))
 	case err != nil:
 		return v.about(i, errors.Join(err, part.Keep()))
 	}
@@ -277,8 +326,43 @@ func (v *save) remember(i int) error {
 	now := source.Of(info)
 	v.mu.Lock()
 	defer v.mu.Unlock()
+	v.done[i] = true
 	return v.state.Add(v.key(i), resume.Arrived{Size: now.Size, ModTime: now.ModTime, Inode: now.Inode})
 }
+
+// spoilt takes an error about one file. Damage waits for the others to come;
+// anything else ends the receive.
+func (v *save) spoilt(i int, err error) error {
+	err = v.about(i, err)
+	if !errors.Is(err, ErrIntegrity) {
+		return err
+	}
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	v.bad = append(v.bad, err)
+	return nil
+}
+
+// damage is what was wrong with some files.
+type damage []error
+
+// told is how many damaged files are named.
+const told = 10
+
+// Error names the first files.
+func (d damage) Error() string {
+	var lines []string
+	for _, err := range d[:min(told, len(d))] {
+		lines = append(lines, err.Error())
+	}
+	if more := len(d) - len(lines); more > 0 {
+		lines = append(lines, fmt.Sprintf("and %d more files", more))
+	}
+	return strings.Join(lines, "\n")
+}
+
+// Unwrap gives all of them.
+func (d damage) Unwrap() []error { return d }
 
 // about names the file that an error is about.
 func (v *save) about(i int, err error) error {

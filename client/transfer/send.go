@@ -138,9 +138,11 @@ type send struct {
 	receipts *blobs.Receipts
 	uploader *blobs.Uploader
 
-	mu    sync.Mutex // guards state
-	state *resume.State
-	log   recorder
+	mu        sync.Mutex // guards what follows
+	state     *resume.State
+	log       recorder
+	announced bool
+	early     map[Stage]int64 // stored before it was announced
 
 	extending sync.Mutex // held while asking for more bytes
 }
@@ -223,18 +225,37 @@ func (s *send) fits(stored int64) error {
 	return nil
 }
 
-// announce tells what will happen, once.
+// announce tells what will happen, once, and then what is stored already.
 func (s *send) announce() {
 	if s.o.Planned != nil {
 		s.o.Planned(s.plan)
 	}
+	s.mu.Lock()
+	early := s.early
+	s.early, s.announced = nil, true
+	s.mu.Unlock()
+	for _, stage := range []Stage{StoredOne, StoredTwo} {
+		s.o.progress(stage, early[stage])
+	}
 }
 
-// stored is told by the receipts.
+// stored is told by the receipts. Those of an earlier try are found before
+// anything is announced, and count from then on.
 func (s *send) stored(_ id.Name, size int64, copies int) {
+	stage := StoredTwo
 	if copies == 1 {
-		s.o.progress(StoredOne, size)
-	} else {
-		s.o.progress(StoredTwo, size)
+		stage = StoredOne
+	}
+	s.mu.Lock()
+	announced := s.announced
+	if !announced {
+		if s.early == nil {
+			s.early = map[Stage]int64{}
+		}
+		s.early[stage] += size
+	}
+	s.mu.Unlock()
+	if announced {
+		s.o.progress(stage, size)
 	}
 }

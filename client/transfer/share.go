@@ -185,6 +185,16 @@ func (s *Share) Totals() (files, size int64) {
 
 // revisions asks for the records of these files, all that one answer holds.
 func (s *Share) revisions(ctx context.Context, files []descriptor.Content) (map[id.Revision]*revision, error) {
+	revs, lies, err := s.records(ctx, files)
+	for _, f := range files {
+		err = errors.Join(err, lies[f.Revision])
+	}
+	return revs, err
+}
+
+// records is revisions; what an answer says of one file that is not what was
+// shared stands in lies, and does not spoil the others.
+func (s *Share) records(ctx context.Context, files []descriptor.Content) (revs map[id.Revision]*revision, lies map[id.Revision]error, err error) {
 	req := api.RevisionsRequest{Session: s.Session()}
 	want := map[id.Revision]descriptor.Content{}
 	for _, f := range files {
@@ -195,26 +205,29 @@ func (s *Share) revisions(ctx context.Context, files []descriptor.Content) (map[
 		return api.GetRevisions.Call(ctx, s.c.caller(), handleArgs(s.link.Handle), req)
 	})
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	where, err := s.places(page.Places)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
-	out := map[id.Revision]*revision{}
+	revs, lies = map[id.Revision]*revision{}, map[id.Revision]error{}
 	for _, p := range page.Revisions {
 		content, asked := want[p.ID]
-		if !asked || out[p.ID] != nil {
-			return nil, fmt.Errorf("%w (a revision that was not asked for)", ErrAnswer)
+		if !asked {
+			return nil, nil, fmt.Errorf("%w (a revision that was not asked for, or twice)", ErrAnswer)
 		}
-		if out[p.ID], err = s.revision(p, content, where); err != nil {
-			return nil, err
+		delete(want, p.ID)
+		if r, err := s.revision(p, content, where); err != nil {
+			lies[p.ID] = err
+		} else {
+			revs[p.ID] = r
 		}
 	}
-	if len(out) == 0 {
-		return nil, fmt.Errorf("%w (revisions are missing)", ErrAnswer)
+	if len(page.Revisions) == 0 {
+		return nil, nil, fmt.Errorf("%w (revisions are missing)", ErrAnswer)
 	}
-	return out, nil
+	return revs, lies, nil
 }
 
 // places checks where an answer says that blobs are.

@@ -3,6 +3,7 @@ package transfer
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io"
 
 	"holdfast/client/resume"
@@ -43,18 +44,35 @@ func (s *send) stream(ctx context.Context) (*Result, error) {
 	if err := s.pour(ctx); err != nil {
 		return nil, errors.Join(err, s.letGo())
 	}
-	return s.commit(ctx, "")
+	result, err := s.commit(ctx, "")
+	if err != nil {
+		return nil, errors.Join(err, s.unpublish())
+	}
+	return result, nil
 }
 
-// letGo abandons the upload, though the send's own time is over: nobody could
-// go on with it.
+// lateTime bounds what is done when the send's own time is over.
+const lateTime = 2 * firstPatience
+
+// letGo abandons the upload: nobody could go on with it.
 func (s *send) letGo() error {
-	ctx, cancel := context.WithTimeout(context.Background(), firstPatience)
+	ctx, cancel := context.WithTimeout(context.Background(), lateTime)
 	defer cancel()
 	if err := s.abandon(ctx); err != nil && ctx.Err() == nil {
 		return err
 	}
 	return nil // the server closes it by itself after a day
+}
+
+// unpublish takes back what a commit that failed here may have published all the
+// same: nobody will ever be told of that link.
+func (s *send) unpublish() error {
+	ctx, cancel := context.WithTimeout(context.Background(), lateTime)
+	defer cancel()
+	if err := s.takeBack(ctx); err != nil {
+		return fmt.Errorf("a link may stand, until it expires, that nobody was told of: %w", err)
+	}
+	return nil
 }
 
 // pour seals and stores the stream while it is read.
@@ -77,7 +95,11 @@ func (s *send) pour(ctx context.Context) error {
 		size := int64(len(p.Bytes))
 		planned += size
 		s.o.progress(Sealed, size)
-		if err := s.reserve(ctx, planned); err != nil {
+		err = describable(len(s.units) + 1)
+		if err == nil {
+			err = s.reserve(ctx, planned)
+		}
+		if err != nil {
 			p.Release()
 			return ended(ctx, g, err)
 		}

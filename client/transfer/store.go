@@ -75,12 +75,7 @@ func (s *send) redraw(u *unit) error {
 	if err != nil {
 		return err
 	}
-	for i := range redrawn {
-		if err := s.log.Note(resume.Record{File: &redrawn[i]}); err != nil {
-			return err
-		}
-	}
-	return s.log.Write() // what was noted is durable before anything is sealed under it
+	return s.decide(redrawn)
 }
 
 // round works on all units, several at a time.

@@ -32,9 +32,10 @@ type stage struct {
 	c    *Client
 	dir  string
 	gets atomic.Int64 // requests for blobs
+	wire *wiretap     // what left for nodes, once tapped
 }
 
-// counting counts requests for blobs.
+// counting counts requests for blobs, and takes down those that bring some.
 type counting struct {
 	s    *stage
 	next http.RoundTripper
@@ -43,6 +44,13 @@ type counting struct {
 func (c *counting) RoundTrip(r *http.Request) (*http.Response, error) {
 	if r.Method == api.GetBlob.Method && strings.HasPrefix(r.URL.Path, "/blobs/") {
 		c.s.gets.Add(1)
+	}
+	if c.s.wire != nil && r.Method == api.PutBlob.Method && r.URL.Path == api.PutBlob.Path {
+		tapped, err := c.s.leave(r)
+		if err != nil {
+			return nil, err
+		}
+		r = tapped
 	}
 	return c.next.RoundTrip(r)
 }

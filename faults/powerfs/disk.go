@@ -3,6 +3,7 @@ package main
 import (
 	"maps"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 )
@@ -16,8 +17,13 @@ type disk struct {
 	root *entry
 	next uint64 // inode numbers
 
+	// plain makes it a disk as cameras and sticks have it: names that differ in case
+	// are one, and there are no hard links.
+	plain bool
 	// failing makes every fsync report EIO, and lose what it should have kept.
 	failing bool
+	// unreadable makes every read report EIO.
+	unreadable bool
 	// capacity in bytes; writes beyond it report ENOSPC.
 	capacity, used int64
 }
@@ -49,6 +55,19 @@ func (d *disk) newFolder(mode uint32) *entry {
 func (d *disk) newFile(mode uint32) *entry {
 	d.next++
 	return &entry{ino: d.next, mode: mode & 0o777, mtime: time.Now()}
+}
+
+// find is the name under which a folder has an entry, and the entry; nil if it has none.
+func (d *disk) find(folder *entry, name string) (string, *entry) {
+	if e := folder.children[name]; e != nil || !d.plain {
+		return name, e
+	}
+	for other, e := range folder.children {
+		if strings.EqualFold(name, other) {
+			return other, e
+		}
+	}
+	return name, nil
 }
 
 // resize sets the present length of a file; false means the disk is full.

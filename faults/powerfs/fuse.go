@@ -56,7 +56,7 @@ func (n *node) child(ctx context.Context, e *entry, out *fuse.EntryOut) *fs.Inod
 func (n *node) Lookup(ctx context.Context, name string, out *fuse.EntryOut) (*fs.Inode, syscall.Errno) {
 	n.disk.mu.Lock()
 	defer n.disk.mu.Unlock()
-	e := n.entry.children[name]
+	_, e := n.disk.find(n.entry, name)
 	if e == nil {
 		return nil, syscall.ENOENT
 	}
@@ -89,7 +89,7 @@ func (n *node) Setattr(_ context.Context, _ fs.FileHandle, in *fuse.SetAttrIn, o
 func (n *node) Create(ctx context.Context, name string, flags, mode uint32, out *fuse.EntryOut) (*fs.Inode, fs.FileHandle, uint32, syscall.Errno) {
 	n.disk.mu.Lock()
 	defer n.disk.mu.Unlock()
-	e := n.entry.children[name]
+	_, e := n.disk.find(n.entry, name)
 	if e != nil && flags&syscall.O_EXCL != 0 {
 		return nil, nil, 0, syscall.EEXIST
 	}
@@ -103,7 +103,7 @@ func (n *node) Create(ctx context.Context, name string, flags, mode uint32, out 
 func (n *node) Mkdir(ctx context.Context, name string, mode uint32, out *fuse.EntryOut) (*fs.Inode, syscall.Errno) {
 	n.disk.mu.Lock()
 	defer n.disk.mu.Unlock()
-	if n.entry.children[name] != nil {
+	if _, e := n.disk.find(n.entry, name); e != nil {
 		return nil, syscall.EEXIST
 	}
 	e := n.disk.newFolder(mode)
@@ -114,7 +114,7 @@ func (n *node) Mkdir(ctx context.Context, name string, mode uint32, out *fuse.En
 func (n *node) Unlink(_ context.Context, name string) syscall.Errno {
 	n.disk.mu.Lock()
 	defer n.disk.mu.Unlock()
-	e := n.entry.children[name]
+	name, e := n.disk.find(n.entry, name)
 	if e == nil {
 		return syscall.ENOENT
 	}
@@ -126,7 +126,7 @@ func (n *node) Unlink(_ context.Context, name string) syscall.Errno {
 func (n *node) Rmdir(_ context.Context, name string) syscall.Errno {
 	n.disk.mu.Lock()
 	defer n.disk.mu.Unlock()
-	e := n.entry.children[name]
+	name, e := n.disk.find(n.entry, name)
 	if e == nil {
 		return syscall.ENOENT
 	}
@@ -144,14 +144,17 @@ func (n *node) Rename(_ context.Context, name string, newParent fs.InodeEmbedder
 	if flags&^uint32(renameNoReplace) != 0 {
 		return syscall.EINVAL
 	}
-	if to.children[newName] != nil && flags&renameNoReplace != 0 {
+	stands, there := n.disk.find(to, newName)
+	if there != nil && flags&renameNoReplace != 0 {
 		return syscall.EEXIST
 	}
-	if n.entry.children[name] == nil {
+	name, e := n.disk.find(n.entry, name)
+	if e == nil {
 		return syscall.ENOENT
 	}
-	to.children[newName] = n.entry.children[name]
 	delete(n.entry.children, name)
+	delete(to.children, stands)
+	to.children[newName] = e
 	return 0
 }
 
@@ -159,6 +162,9 @@ func (n *node) Link(ctx context.Context, target fs.InodeEmbedder, name string, o
 	e := target.EmbeddedInode().Operations().(*node).entry
 	n.disk.mu.Lock()
 	defer n.disk.mu.Unlock()
+	if n.disk.plain {
+		return nil, syscall.EPERM
+	}
 	if n.entry.children[name] != nil {
 		return nil, syscall.EEXIST
 	}
@@ -179,6 +185,9 @@ func (n *node) Open(_ context.Context, flags uint32) (fs.FileHandle, uint32, sys
 func (n *node) Read(_ context.Context, _ fs.FileHandle, dest []byte, off int64) (fuse.ReadResult, syscall.Errno) {
 	n.disk.mu.Lock()
 	defer n.disk.mu.Unlock()
+	if n.disk.unreadable {
+		return nil, syscall.EIO
+	}
 	if off >= int64(len(n.entry.data)) {
 		return fuse.ReadResultData(nil), 0
 	}

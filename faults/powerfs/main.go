@@ -7,8 +7,10 @@
 //
 // It prints "ready" when mounted and then takes commands, a line each, on
 // standard input, answering "ok" or "error …": cut (drop what is not durable;
-// all files must be closed), fail (every fsync from now on reports EIO), heal,
-// capacity N. It unmounts when its standard input ends.
+// all files must be closed), fail (every fsync from now on reports EIO),
+// unreadable (every read does), heal, capacity N, plain (names that differ in
+// case are one, and there are no hard links, as on FAT). It unmounts when its
+// standard input ends.
 package main
 
 import (
@@ -80,9 +82,14 @@ func (d *disk) command(dir string, server *fuse.Server, words []string) (*fuse.S
 		d.cut()
 		d.mu.Unlock()
 		return mount(dir, d)
-	case len(words) == 1 && (words[0] == "fail" || words[0] == "heal"):
+	case len(words) == 1 && (words[0] == "fail" || words[0] == "unreadable" || words[0] == "heal"):
 		d.mu.Lock()
-		d.failing = words[0] == "fail"
+		d.failing, d.unreadable = words[0] == "fail", words[0] == "unreadable"
+		d.mu.Unlock()
+		return server, nil
+	case len(words) == 1 && words[0] == "plain":
+		d.mu.Lock()
+		d.plain = true
 		d.mu.Unlock()
 		return server, nil
 	case len(words) == 2 && words[0] == "capacity":
@@ -92,5 +99,5 @@ func (d *disk) command(dir string, server *fuse.Server, words []string) (*fuse.S
 		d.mu.Unlock()
 		return server, err
 	}
-	return server, errors.New("commands: cut, fail, heal, capacity N")
+	return server, errors.New("commands: cut, fail, unreadable, heal, plain, capacity N")
 }

@@ -122,6 +122,18 @@ func (s *Service) Links() (handles []id.Handle) {
 	return handles
 }
 
+// Open is how many uploads are neither committed nor abandoned.
+func (s *Service) Open() (n int) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, u := range s.uploads {
+		if !u.closed {
+			n++
+		}
+	}
+	return n
+}
+
 // Downloads that were counted, of all links.
 func (s *Service) Downloads() (sum int64) {
 	s.mu.Lock()
