@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 )
 
@@ -34,6 +35,9 @@ type mutant struct {
 var chosenMutants []string
 
 const mutantTimeout = 5 * time.Minute
+
+// mutantsAtOnce: most of them wait for a compiler, a browser or a time-out.
+const mutantsAtOnce = 2
 
 const browserConfig = "vitest.browser.config.ts"
 
@@ -108,13 +112,28 @@ func mutantTests(ctx context.Context, t *tally) error {
 	if len(all) == 0 {
 		return errors.New("no such mutant")
 	}
-	for _, m := range all {
-		if err := m.killed(ctx); err != nil {
-			t.fail("mutant %s (%s): %v", m.name, m.row, err)
-			continue
-		}
-		t.pass(1)
+	var mu sync.Mutex // guards t
+	var wg sync.WaitGroup
+	next := make(chan mutant)
+	for range mutantsAtOnce {
+		wg.Go(func() {
+			for m := range next {
+				err := m.killed(ctx)
+				mu.Lock()
+				if err != nil {
+					t.fail("mutant %s (%s): %v", m.name, m.row, err)
+				} else {
+					t.pass(1)
+				}
+				mu.Unlock()
+			}
+		})
 	}
+	for _, m := range all {
+		next <- m
+	}
+	close(next)
+	wg.Wait()
 	return nil
 }
 
