@@ -36,8 +36,8 @@ var (
 const (
 	fileState   = "orders.json"
 	fileRelease = "release-orders"
-	// saveEvery is how many orders are done between two savings: redoing them
-	// after a crash changes nothing.
+	// saveEvery is how many orders to delete uploads are done between two savings:
+	// redoing them after a crash changes nothing. Others are saved one by one.
 	saveEvery = 64
 	// mostPending is how many receipts may wait for delivery before further orders
 	// are left alone.
@@ -61,9 +61,12 @@ type Book struct {
 
 	step sync.Mutex // one Take at a time
 
-	mu       sync.Mutex // guards what follows
-	key      ed25519.PublicKey
-	state    state
+	mu    sync.Mutex // guards what follows
+	key   ed25519.PublicKey
+	state state
+	// saved is the state that a crash leaves. The server is told of nothing else: a
+	// node that later knew less than it had told would count as wiped.
+	saved    state
 	unsaved  int // changes of state since the last saving
 	held     bool
 	counters Counters
@@ -95,6 +98,7 @@ func Open(dir string, self *identity.Identity, s store.Store, now func() time.Ti
 	if err := json.Unmarshal(raw, &b.state); err != nil {
 		return nil, fmt.Errorf("orders: %s is damaged; restore it from a backup: without it old orders could be done again: %w", fileState, err)
 	}
+	b.saved = b.state
 	return b, nil
 }
 
@@ -106,14 +110,16 @@ func (b *Book) Pin(key id.Bytes32, epoch int64) {
 	b.key = ed25519.PublicKey(key[:])
 	if b.state.Epoch < epoch {
 		b.state.Epoch, b.state.Last = epoch, 0
+		b.saved.Epoch, b.saved.Last = epoch, 0 // whoever pins has it on the disk
 	}
 }
 
-// Position is the highest epoch seen and the last order done in it.
+// Position is the highest epoch seen and the last order done in it, as a crash
+// would leave them.
 func (b *Book) Position() (epoch, last int64) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	return b.state.Epoch, b.state.Last
+	return b.saved.Epoch, b.saved.Last
 }
 
 // Held tells whether orders wait for the owner.
@@ -130,11 +136,12 @@ func (b *Book) Counters() Counters {
 	return b.counters
 }
 
-// Pending returns up to limit receipts that were not delivered yet.
+// Pending returns up to limit receipts that were not delivered yet, of orders
+// whose being done was saved.
 func (b *Book) Pending(limit int) []string {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	return append([]string{}, b.state.Receipts[:min(limit, len(b.state.Receipts))]...)
+	return append([]string{}, b.saved.Receipts[:min(limit, len(b.saved.Receipts))]...)
 }
 
 // Delivered forgets the first n receipts, which the server has now.
@@ -144,7 +151,7 @@ func (b *Book) Delivered(n int) error {
 	}
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	b.state.Receipts = b.state.Receipts[n:]
+	b.state.Receipts, b.saved.Receipts = b.state.Receipts[n:], b.saved.Receipts[n:]
 	return b.save()
 }
 
@@ -157,7 +164,9 @@ func (b *Book) save() error {
 	if err := durable.WriteFile(filepath.Join(b.dir, fileState), raw); err != nil {
 		return fmt.Errorf("orders: %w", err)
 	}
-	b.unsaved = 0
+	// Receipts are only added behind and taken from the front, so that both may
+	// share them.
+	b.saved, b.unsaved = b.state, 0
 	return nil
 }
 
@@ -226,6 +235,11 @@ func (b *Book) one(text string) error {
 	b.state.Last = order.Number
 	b.state.Receipts = append(b.state.Receipts, signed)
 	b.unsaved++
+	if order.Action != ticket.DeleteUpload {
+		// Done again it would take what was stored again meanwhile, which nobody
+		// can do with an upload that is closed.
+		b.unsaved = saveEvery
+	}
 	return nil
 }
 

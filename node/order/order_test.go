@@ -11,6 +11,7 @@ import (
 
 	"holdfast/format/id"
 	"holdfast/format/ticket"
+	"holdfast/node/durable"
 	"holdfast/node/identity"
 	"holdfast/node/store"
 	"holdfast/node/store/storetest"
@@ -252,6 +253,7 @@ func TestReceipts(t *testing.T) {
 func TestFullOfReceiptsTakesNoMore(t *testing.T) {
 	d := newDesk(t)
 	d.book.state.Receipts = make([]string, mostPending)
+	d.book.saved = d.book.state
 	d.take(d.sign(ticket.Order{Epoch: 1, Number: 1, Upload: id.Upload{1}}), d.sign(ticket.Order{Epoch: 1, Number: 2, Upload: id.Upload{1}}))
 	if d.position(1, 0); d.book.Counters() != (Counters{}) {
 		t.Fatalf("%+v", d.book.Counters())
@@ -398,5 +400,84 @@ func TestDamagedRecordIsNotForgotten(t *testing.T) {
 	}
 	if _, err := Open(d.dir, d.self, d.store, time.Now, slog.New(slog.DiscardHandler)); err == nil {
 		t.Fatal("began anew over a damaged record")
+	}
+}
+
+// TestOnlyWhatIsSavedIsTold: the disk is full when an order's being done is to be
+// remembered. Until it could be, the server hears of no progress that a power cut
+// would take back.
+func TestOnlyWhatIsSavedIsTold(t *testing.T) {
+	d := newDesk(t)
+	one := d.sign(ticket.Order{Epoch: 1, Number: 1, Upload: id.Upload{1}})
+	two := d.sign(ticket.Order{Epoch: 1, Number: 2, Upload: id.Upload{2}})
+	d.take(one)
+	full := filepath.Join(d.dir, fileState+durable.Suffix) // no file can be written there
+	if err := os.MkdirAll(filepath.Join(full, "x"), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	told := func(last int64) {
+		t.Helper()
+		d.position(1, last)
+		if n := len(d.book.Pending(100)); n != int(last) {
+			t.Fatalf("%d receipts, and %d orders are told", n, last)
+		}
+	}
+	for range 2 {
+		if err := d.book.Take([]string{two}); err == nil {
+			t.Fatal("it was saved: this test sees nothing")
+		}
+		told(1)
+	}
+	lost := *d
+	lost.open() // a power cut now
+	lost.position(1, 1)
+	if err := os.RemoveAll(full); err != nil {
+		t.Fatal(err)
+	}
+	d.take() // with the next heartbeat
+	told(2)
+	d.open()
+	told(2)
+}
+
+// dying calls dead at the moment of the second order.
+type dying struct {
+	store.Store
+	dead func()
+}
+
+func (s dying) CloseUpload(up id.Upload) (store.Usage, error) {
+	s.dead()
+	return s.Store.CloseUpload(up)
+}
+
+// TestDeletedBlobsMayBeStoredAgain: fault 20. Blobs were ordered away and stored
+// again, and the process dies in the middle of its orders: the order is not
+// redone, since it was remembered before the next one began.
+func TestDeletedBlobsMayBeStoredAgain(t *testing.T) {
+	d := newDesk(t)
+	d.fill(id.Upload{1}, 1, 1000)
+	blob := storetest.Make(id.Upload{1}, 0, 1000)
+	orders := []string{
+		d.sign(ticket.Order{Epoch: 1, Number: 1, Action: ticket.DeleteBlobs, Upload: id.Upload{1}, Blobs: []id.Name{blob.Key.Name}}),
+		d.sign(ticket.Order{Epoch: 1, Number: 2, Upload: id.Upload{2}}),
+	}
+	died := false
+	next := *d
+	d.store = dying{d.store, func() {
+		died = true
+		if err := storetest.Put(next.store, blob, roomy); err != nil {
+			t.Fatal(err)
+		}
+		next.open()
+	}}
+	d.open()
+	d.take(orders...)
+	if !died {
+		t.Fatal("it lives: this test sees nothing")
+	}
+	next.take(orders...)
+	if _, err := next.store.Stat(blob.Key); err != nil {
+		t.Fatalf("what was stored again: %v", err)
 	}
 }
