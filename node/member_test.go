@@ -3,6 +3,7 @@ package node_test
 import (
 	"context"
 	"errors"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"strings"
@@ -235,6 +236,7 @@ func TestHeldOrdersShowInHealth(t *testing.T) {
 	for i := range 1001 {
 		must(t, storetest.Put(n.Store(), storetest.Make(up, uint64(i), 10), budget))
 	}
+	f.settle(dir)
 	want(t, f.beat(n, f.order(n, 1, 1, up)), order.ErrHeld)
 	if h := health(t, n); h.Reason != "orders-held" {
 		t.Fatalf("health %+v", h)
@@ -250,6 +252,18 @@ func TestHeldOrdersShowInHealth(t *testing.T) {
 	if err := node.Release(t.TempDir()); err == nil {
 		t.Fatal("released a directory that is not a node's")
 	}
+}
+
+// settle makes everything that a node holds three days old by the fleet's clock.
+func (f *fleet) settle(dir string) {
+	f.t.Helper()
+	at := f.clock.now().Add(-72 * time.Hour)
+	must(f.t, filepath.WalkDir(filepath.Join(dir, "store", "blobs"), func(path string, entry fs.DirEntry, err error) error {
+		if err != nil || entry.IsDir() {
+			return err
+		}
+		return os.Chtimes(path, at, at)
+	}))
 }
 
 func TestClocksApartAreNoticed(t *testing.T) {

@@ -29,7 +29,8 @@ import (
 var (
 	// ErrHeld: the orders would delete too much; the owner has to release them.
 	ErrHeld = errors.New("orders: held back: they would delete more than half of what this node holds within a day; look into it, and run `holdfast node release` if it is meant")
-	// ErrNotCounted: after a crash nothing is deleted before it is known how much is held.
+	// ErrNotCounted: after a crash nothing is deleted that might be too much before
+	// it is known how much is held.
 	ErrNotCounted = errors.New("orders: waiting until the blobs are counted")
 )
 
@@ -44,6 +45,14 @@ const (
 	mostPending = 8192
 )
 
+// Store is what orders work on.
+type Store interface {
+	store.Store
+	// Each calls f for every blob that an upload holds, with its size and the time
+	// at which it was stored.
+	Each(upload id.Upload, f func(name id.Name, size int64, at time.Time)) error
+}
+
 // Counters tell what came that was not done.
 type Counters struct {
 	// Invalid: damaged, or not signed by the pinned key. Foreign: for another node.
@@ -55,7 +64,7 @@ type Counters struct {
 type Book struct {
 	dir   string
 	self  *identity.Identity
-	store store.Store
+	store Store
 	now   func() time.Time
 	log   *slog.Logger
 
@@ -81,12 +90,15 @@ type state struct {
 	Receipts []string `json:"receipts,omitempty"`
 	// Deleted is what orders deleted of late, by the hour.
 	Deleted []hour `json:"deleted,omitempty"`
+	// Held is the room, in bytes, that blobs took when this was last saved: a bound
+	// from below, for only orders take anything away.
+	Held int64 `json:"held,omitempty"`
 	// Released lets orders delete anything until then (Unix seconds).
 	Released int64 `json:"released,omitempty"`
 }
 
 // Open reads the record from a directory, or starts one in the given epoch.
-func Open(dir string, self *identity.Identity, s store.Store, now func() time.Time, log *slog.Logger) (*Book, error) {
+func Open(dir string, self *identity.Identity, s Store, now func() time.Time, log *slog.Logger) (*Book, error) {
 	b := &Book{dir: dir, self: self, store: s, now: now, log: log}
 	raw, err := os.ReadFile(filepath.Join(dir, fileState))
 	switch {
@@ -187,11 +199,12 @@ func (b *Book) Take(texts []string) error {
 			return err
 		}
 	}
-	if err := b.flush(1); err != nil {
-		return err
-	}
 	b.mu.Lock()
 	defer b.mu.Unlock()
+	b.weigh()
+	if err := b.flushed(1); err != nil {
+		return err
+	}
 	if b.held = errors.Is(failed, ErrHeld); !b.held && errors.Is(failed, errWait) {
 		return nil
 	}
@@ -202,6 +215,11 @@ func (b *Book) Take(texts []string) error {
 func (b *Book) flush(least int) error {
 	b.mu.Lock()
 	defer b.mu.Unlock()
+	return b.flushed(least)
+}
+
+// flushed is flush with mu held.
+func (b *Book) flushed(least int) error {
 	if b.unsaved < least {
 		return nil
 	}
