@@ -175,7 +175,7 @@ func TestOrdersAreDoneOnceAndReported(t *testing.T) {
 	if r := f.receipts[0]; r.Number != 1 || r.Epoch != 1 || r.Outcome != ticket.Done || r.Blobs != 1 || r.Bytes != 5000 || r.Order != digest {
 		t.Fatalf("receipt %+v", r)
 	}
-	if got := f.beats[len(f.beats)-1]; got.Number != 2 || got.Used != 11_000 { // in the trash, still taking room
+	if got := f.beats[len(f.beats)-1]; got.Number != 2 || got.Used != 11_000 || got.Order == nil || *got.Order != f.receipts[1].Order { // in the trash, still taking room
 		t.Fatalf("heartbeat %+v", got)
 	}
 	// The same bytes come again for another upload; replaying the old orders does nothing.
@@ -241,6 +241,12 @@ func TestHeldOrdersShowInHealth(t *testing.T) {
 	if h := health(t, n); h.Reason != "orders-held" {
 		t.Fatalf("health %+v", h)
 	}
+	_, err := n.Beat(t.Context())
+	must(t, err)
+	if got := f.beats[len(f.beats)-1]; got.Held == nil || got.Order != nil || got.Number != 0 {
+		t.Fatalf("heartbeat %+v", got)
+	}
+	want(t, f.beat(n, f.order(n, 1, 1, up)), order.ErrHeld)
 	if usage, err := n.Store().Usage(up); err != nil || usage.Blobs != 1001 {
 		t.Fatalf("usage %+v, %v", usage, err)
 	}
@@ -248,6 +254,9 @@ func TestHeldOrdersShowInHealth(t *testing.T) {
 	must(t, f.beat(n, f.order(n, 1, 1, up)))
 	if h := health(t, n); h.Reason != "" {
 		t.Fatalf("health %+v", h)
+	}
+	if got := f.beats[len(f.beats)-1]; got.Held != nil || got.Order == nil {
+		t.Fatalf("heartbeat %+v", got)
 	}
 	if err := node.Release(t.TempDir()); err == nil {
 		t.Fatal("released a directory that is not a node's")

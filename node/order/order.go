@@ -8,6 +8,7 @@ package order
 
 import (
 	"crypto/ed25519"
+	"crypto/sha256"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -86,6 +87,8 @@ type state struct {
 	Epoch int64 `json:"epoch"`
 	// Last is the last order done in the epoch.
 	Last int64 `json:"last"`
+	// Order is the digest of that order, 32 bytes; empty if it is not known.
+	Order []byte `json:"order,omitempty"`
 	// Receipts wait for delivery.
 	Receipts []string `json:"receipts,omitempty"`
 	// Deleted is what orders deleted of late, by the hour.
@@ -121,10 +124,13 @@ func (b *Book) Pin(key id.Bytes32, epoch int64) {
 	defer b.mu.Unlock()
 	b.key = ed25519.PublicKey(key[:])
 	if b.state.Epoch < epoch {
-		b.state.Epoch, b.state.Last = epoch, 0
-		b.saved.Epoch, b.saved.Last = epoch, 0 // whoever pins has it on the disk
+		b.state.begin(epoch)
+		b.saved.begin(epoch) // whoever pins has it on the disk
 	}
 }
+
+// begin makes an epoch the highest, of which no order is done.
+func (s *state) begin(epoch int64) { s.Epoch, s.Last, s.Order = epoch, 0, nil }
 
 // Position is the highest epoch seen and the last order done in it, as a crash
 // would leave them.
@@ -132,6 +138,18 @@ func (b *Book) Position() (epoch, last int64) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	return b.saved.Epoch, b.saved.Last
+}
+
+// Last is the digest of the order last done, as a crash would leave it; nil if
+// there is none or it is not known.
+func (b *Book) Last() *[sha256.Size]byte {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if len(b.saved.Order) != sha256.Size {
+		return nil
+	}
+	digest := [sha256.Size]byte(b.saved.Order)
+	return &digest
 }
 
 // Held tells whether orders wait for the owner.
@@ -250,7 +268,7 @@ func (b *Book) one(text string) error {
 	}
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	b.state.Last = order.Number
+	b.state.Last, b.state.Order = order.Number, digest[:]
 	b.state.Receipts = append(b.state.Receipts, signed)
 	b.unsaved++
 	if order.Action != ticket.DeleteUpload {
@@ -288,7 +306,7 @@ func (b *Book) accept(text string) (ticket.Order, [32]byte, bool) {
 		return order, none, false
 	}
 	if order.Epoch > b.state.Epoch {
-		b.state.Epoch, b.state.Last = order.Epoch, 0 // a new epoch counts from 1 again
+		b.state.begin(order.Epoch) // which counts from 1 again
 		b.unsaved++
 	}
 	switch {
