@@ -1,9 +1,9 @@
 // Package order does what the server orders, once and in sequence
 // (docs/protocol.md, "Orders"). It promises that an order is done only if the
 // pinned key signed it for this node and it is the next of its epoch, that its
-// number is remembered only after the work is durable, and that no series of
-// orders deletes most of what the node holds within a day unless the owner says
-// so. It talks to nobody: orders come in and receipts go out through its caller.
+// number is remembered only after the work is durable and told only after it is
+// remembered, and that no series of orders deletes most of what the node has held
+// for long within a day unless the owner says so. It talks to nobody: orders come in and receipts go out through its caller.
 package order
 
 import (

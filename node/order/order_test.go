@@ -157,11 +157,16 @@ func TestSequence(t *testing.T) {
 func TestEpochs(t *testing.T) {
 	d := newDesk(t)
 	d.take(d.sign(ticket.Order{Epoch: 1, Number: 1, Upload: id.Upload{1}}))
+	if d.book.Last() == nil {
+		t.Fatal("it does not know which order it did")
+	}
 	late := d.sign(ticket.Order{Epoch: 1, Number: 2, Upload: id.Upload{2}})
 	d.take(d.sign(ticket.Order{Epoch: 3, Number: 2, Upload: id.Upload{3}})) // a new epoch, whose first order is missing
 	d.position(3, 0)
 	d.take(late) // the old scheduler wakes late
-	d.position(3, 0)
+	if d.position(3, 0); d.book.Last() != nil {
+		t.Fatal("it tells an order of another epoch")
+	}
 	if d.closed(id.Upload{2}) || d.closed(id.Upload{3}) {
 		t.Fatal("done out of order")
 	}
@@ -269,6 +274,10 @@ func TestReceipts(t *testing.T) {
 	d.open()
 	if got := d.book.Pending(100); len(got) != 1 || got[0] != pending[2] {
 		t.Fatalf("%d pending after a restart", len(got))
+	}
+	raw, _ = ticket.ParseText(texts[2])
+	if want, err := ticket.Digest(raw); err != nil || d.book.Last() == nil || *d.book.Last() != want {
+		t.Fatalf("the last order after a restart: %x", d.book.Last())
 	}
 }
 
