@@ -12,14 +12,15 @@ import (
 // needs maps what the tests call to the Debian package that brings it. A path
 // is looked up as a file, anything else as a program.
 var needs = map[string]string{
-	"chromium":           "chromium",
-	"firefox-esr":        "firefox-esr",
-	"b3sum":              "b3sum",
-	"strace":             "strace",
-	"zbarimg":            "zbar-tools",
-	"ip":                 "iproute2",
-	"/usr/sbin/iptables": "iptables",
-	"/usr/bin/python3":   "python3",
+	"chromium":                          "chromium",
+	"firefox-esr":                       "firefox-esr",
+	"b3sum":                             "b3sum",
+	"strace":                            "strace",
+	"zbarimg":                           "zbar-tools",
+	"ip":                                "iproute2",
+	"/usr/sbin/iptables":                "iptables",
+	"/usr/bin/python3":                  "python3",
+	"/usr/lib/postgresql/15/bin/initdb": "postgresql",
 	"/usr/share/fonts/truetype/liberation/LiberationSans-Regular.ttf": "fonts-liberation",
 	"/usr/lib/python3/dist-packages/cryptography/__init__.py":         "python3-cryptography",
 	"/usr/lib/python3/dist-packages/argon2/__init__.py":               "python3-argon2",

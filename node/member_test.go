@@ -3,6 +3,7 @@ package node_test
 import (
 	"context"
 	"errors"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"strings"
@@ -175,7 +176,7 @@ func TestOrdersAreDoneOnceAndReported(t *testing.T) {
 	if r := f.receipts[0]; r.Number != 1 || r.Epoch != 1 || r.Outcome != ticket.Done || r.Blobs != 1 || r.Bytes != 5000 || r.Order != digest {
 		t.Fatalf("receipt %+v", r)
 	}
-	if got := f.beats[len(f.beats)-1]; got.Number != 2 || got.Used != 11_000+2*store.Overhead { // in the trash, still taking room
+	if got := f.beats[len(f.beats)-1]; got.Number != 2 || got.Used != 11_000+2*store.Overhead || got.Order == nil || *got.Order != f.receipts[1].Order { // in the trash, still taking room
 		t.Fatalf("heartbeat %+v", got)
 	}
 	// The same bytes come again for another upload; replaying the old orders does nothing.
@@ -236,10 +237,17 @@ func TestHeldOrdersShowInHealth(t *testing.T) {
 	for i := range 1001 {
 		must(t, storetest.Put(n.Store(), storetest.Make(up, uint64(i), 10), budget))
 	}
+	f.settle(dir)
 	want(t, f.beat(n, f.order(n, 1, 1, up)), order.ErrHeld)
 	if h := health(t, n); h.Reason != "orders-held" {
 		t.Fatalf("health %+v", h)
 	}
+	_, err := n.Beat(t.Context())
+	must(t, err)
+	if got := f.beats[len(f.beats)-1]; got.Held == nil || got.Order != nil || got.Number != 0 {
+		t.Fatalf("heartbeat %+v", got)
+	}
+	want(t, f.beat(n, f.order(n, 1, 1, up)), order.ErrHeld)
 	if usage, err := n.Store().Usage(up); err != nil || usage.Blobs != 1001 {
 		t.Fatalf("usage %+v, %v", usage, err)
 	}
@@ -248,9 +256,24 @@ func TestHeldOrdersShowInHealth(t *testing.T) {
 	if h := health(t, n); h.Reason != "" {
 		t.Fatalf("health %+v", h)
 	}
+	if got := f.beats[len(f.beats)-1]; got.Held != nil || got.Order == nil {
+		t.Fatalf("heartbeat %+v", got)
+	}
 	if err := node.Release(t.TempDir()); err == nil {
 		t.Fatal("released a directory that is not a node's")
 	}
+}
+
+// settle makes everything that a node holds three days old by the fleet's clock.
+func (f *fleet) settle(dir string) {
+	f.t.Helper()
+	at := f.clock.now().Add(-72 * time.Hour)
+	must(f.t, filepath.WalkDir(filepath.Join(dir, "store", "blobs"), func(path string, entry fs.DirEntry, err error) error {
+		if err != nil || entry.IsDir() {
+			return err
+		}
+		return os.Chtimes(path, at, at)
+	}))
 }
 
 func TestClocksApartAreNoticed(t *testing.T) {

@@ -137,17 +137,7 @@ func (n *Node) belong(ctx context.Context) error {
 // from serving: without the server there are no new tickets either.
 func (n *Node) catchUp(ctx context.Context) {
 	defer n.behind.Store(false)
-	for ctx.Err() == nil {
-		beat, done := context.WithTimeout(ctx, catchUpTime)
-		more, err := n.member.Beat(beat)
-		done()
-		if err != nil {
-			n.cfg.Log.Warn("starting without the server's orders", "error", withoutAddress(err))
-		}
-		if err != nil || !more {
-			return
-		}
-	}
+	missed{beat: n.member.Beat, status: n.store.Status, log: n.cfg.Log}.do(ctx)
 }
 
 func (n *Node) joinFirst(ctx context.Context) error {

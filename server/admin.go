@@ -38,6 +38,8 @@ type NodeState struct {
 	Software     string    `json:"software,omitempty"`
 	// State: live, read-only, silent, wiped or removed.
 	State string `json:"state"`
+	// OrdersHeld: it deletes nothing until its owner has decided.
+	OrdersHeld bool `json:"ordersHeld,omitempty"`
 }
 
 // Nodes lists the fleet of the server with that data directory. What heartbeats
@@ -57,7 +59,7 @@ func Nodes(ctx context.Context, dataDir string, nodeTimeout time.Duration) ([]No
 		for _, n := range nodes {
 			out = append(out, NodeState{
 				ID: n.ID.String(), Operator: n.Operator, Jurisdiction: n.Jurisdiction, URL: n.URL, Capacity: n.Capacity, Used: n.Used,
-				LastSeen: n.LastSeen.UTC(), Software: n.Program, State: state(n),
+				LastSeen: n.LastSeen.UTC(), Software: n.Program, State: state(n), OrdersHeld: n.Held && !n.Removed,
 			})
 		}
 		return err

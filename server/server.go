@@ -107,6 +107,7 @@ func (s *Server) newSweep(uploads *upload.Service, links *share.Service) *loop.L
 		loop.Step{Name: "drop sessions", Run: links.DropSessions},
 		loop.Step{Name: "drop tries", Run: links.DropTries},
 		loop.Step{Name: "forget closed uploads", Run: uploads.Forget},
+		loop.Step{Name: "forget orders that are done", Run: s.fleet.ForgetOrders},
 		loop.Step{Name: "empty the write-ahead log", Run: func(ctx context.Context, _ int) (int, error) { return 0, s.store.Scrub(ctx) }},
 	)
 }

@@ -204,13 +204,18 @@ func TestRestart(t *testing.T) {
 	first.join(3)
 	g := first.open()
 	send := first.send(g)
+	clock.Add(time.Second)
+	held, err := ticket.SignText(first.fleet.Nodes[2].Key, ticket.Heartbeat{Node: first.fleet.Nodes[2].ID, Time: clock.Now().Unix(), Held: new(true)})
+	first.must(err)
+	_, err = api.Heartbeat.Call(t.Context(), first.call, api.Args{}, api.HeartbeatRequest{Heartbeat: held})
+	first.must(err)
 	first.must(first.Close())
 
 	second := start(t, dir, clock)
 	second.fleet, second.orderKey = first.fleet, first.orderKey
 	nodes, err := server.Nodes(t.Context(), dir, time.Minute)
 	second.must(err)
-	if len(nodes) != 3 || nodes[0].LastSeen.IsZero() || nodes[1].Operator != "Operator NZ" {
+	if len(nodes) != 3 || nodes[0].LastSeen.IsZero() || nodes[1].Operator != "Operator NZ" || nodes[1].OrdersHeld || !nodes[2].OrdersHeld {
 		t.Errorf("nodes %+v", nodes)
 	}
 	_, err = api.LookLink.Call(t.Context(), second.call, linkArgs(send), api.LinkAuth{Auth: send.Auth})

@@ -106,7 +106,11 @@ func printNodes(w io.Writer, nodes []server.NodeState, now time.Time) error {
 		if !n.LastSeen.IsZero() {
 			seen = now.Sub(n.LastSeen).Round(time.Second).String() + " ago"
 		}
-		fmt.Fprintf(table, "%s\t%s\t%q\t%s\t%s\t%s\t%s\t%s\n", n.State, n.Jurisdiction, n.Operator, gigabytes(n.Used), gigabytes(n.Capacity), seen, n.URL, n.ID)
+		state := n.State
+		if n.OrdersHeld {
+			state += ", orders held"
+		}
+		fmt.Fprintf(table, "%s\t%s\t%q\t%s\t%s\t%s\t%s\t%s\n", state, n.Jurisdiction, n.Operator, gigabytes(n.Used), gigabytes(n.Capacity), seen, n.URL, n.ID)
 	}
 	return table.Flush()
 }

@@ -107,6 +107,7 @@ func TestPrintNodes(t *testing.T) {
 	go func() {
 		w.CloseWithError(printNodes(w, []server.NodeState{
 			{State: "live", Jurisdiction: "DE", Operator: "One", Capacity: 2e9, LastSeen: now.Add(-3 * time.Second), URL: "https://a"},
+			{State: "live", OrdersHeld: true, Jurisdiction: "IS", Operator: "Three", URL: "https://c"},
 			{State: "silent", Jurisdiction: "NZ", Operator: "T\u202ewo", URL: "https://b"},
 		}, now))
 	}()
@@ -115,7 +116,7 @@ func TestPrintNodes(t *testing.T) {
 		t.Fatal(err)
 	}
 	text := string(raw)
-	for _, want := range []string{"3s ago", "never", "2.0 GB", `"T\u202ewo"`} {
+	for _, want := range []string{"3s ago", "never", "2.0 GB", `"T\u202ewo"`, "live, orders held  IS"} {
 		if !strings.Contains(text, want) {
 			t.Errorf("%q is not in:\n%s", want, text)
 		}

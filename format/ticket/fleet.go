@@ -2,6 +2,7 @@ package ticket
 
 import (
 	"crypto/ed25519"
+	"crypto/sha256"
 	"fmt"
 
 	"holdfast/format/id"
@@ -92,6 +93,12 @@ type Heartbeat struct {
 	Number   int64    `cbor:"7,keyasint"` // last order done in it, 0 if none
 	Program  string   `cbor:"8,keyasint"` // its version
 	Nonce    [16]byte `cbor:"9,keyasint"`
+	// Held: orders wait until the node's owner has decided. Nil stands for false,
+	// which is never written.
+	Held *bool `cbor:"65,keyasint,omitempty"`
+	// Order is the Digest of the order of that number, nil if it is not known. It
+	// shows a database that was restored and has given the number again.
+	Order *[sha256.Size]byte `cbor:"66,keyasint,omitempty"`
 }
 
 func (Heartbeat) kind() string              { return "heartbeat" }
@@ -101,6 +108,9 @@ func (h Heartbeat) signer() (id.Node, bool) { return h.Node, true }
 func (h Heartbeat) Check() error {
 	if h.State != Serving && h.State != ReadOnly {
 		return refuse("state %d", h.State)
+	}
+	if h.Held != nil && !*h.Held {
+		return refuse("orders that are not held back are not mentioned")
 	}
 	if err := checkText("program version", h.Program, 0, MaxText); err != nil {
 		return err

@@ -133,6 +133,7 @@ func TestHeartbeatVectors(t *testing.T) {
 		m.good("all numbers 0, no version text", with(usual, 2, 0, 3, 0, 4, 0, 6, 0, 7, 0, 8, ""), nil),
 		m.good("version text of 256 bytes", with(usual, 8, strings.Repeat("v", 256)), nil),
 		m.good("unknown keys from 64 on are ignored", with(usual, 64, 1), usual),
+		m.good("orders held back, digest of the last order", with(usual, 65, true, 66, run(100, 32)), nil),
 	}
 	var refused []refusal
 	for k, what := range []string{"", "node id", "time", "used", "capacity", "state", "epoch", "order number", "version", "nonce"} {
@@ -153,6 +154,12 @@ func TestHeartbeatVectors(t *testing.T) {
 		{"version text of 257 bytes", with(usual, 8, strings.Repeat("v", 257))},
 		{"version is bytes", with(usual, 8, []byte("v"))},
 		{"nonce of 15 bytes", with(usual, 9, run(0, 15))},
+		{"held back is false", with(usual, 65, false)},
+		{"held back is a number", with(usual, 65, 1)},
+		{"digest of 31 bytes", with(usual, 66, run(0, 31))},
+		{"digest of 33 bytes", with(usual, 66, run(0, 33))},
+		{"digest is empty", with(usual, 66, []byte{})},
+		{"digest is text", with(usual, 66, "x")},
 	}...))...)
 	cases = append(cases, m.raw("names another node than signed it", "envelope", wire.Seal(m.kind, m.key, wire.Marshal(with(usual, 1, nodeBytes(otherKey))))))
 	check(m, "heartbeats", append(cases, m.envelopes(usual)...), none[Heartbeat])

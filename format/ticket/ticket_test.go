@@ -114,10 +114,18 @@ func drawDeclaration(t *rapid.T) Declaration {
 }
 
 func drawHeartbeat(t *rapid.T) Heartbeat {
-	return Heartbeat{
+	h := Heartbeat{
 		Node: nodeID(nodeKey), Time: drawUint(t), Used: drawUint(t), Capacity: drawUint(t), State: rapid.SampledFrom([]State{Serving, ReadOnly}).Draw(t, "state"),
 		Epoch: drawUint(t), Number: drawUint(t), Program: rapid.StringMatching(`[ -~]{0,60}`).Draw(t, "program"), Nonce: drawID[[16]byte](t),
 	}
+	if rapid.Bool().Draw(t, "held") {
+		h.Held = new(true)
+	}
+	if rapid.Bool().Draw(t, "order") {
+		digest := [sha256.Size]byte(drawName(t))
+		h.Order = &digest
+	}
+	return h
 }
 
 // roundTrip signs what draw gives and opens it; nothing else opens it.

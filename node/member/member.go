@@ -198,7 +198,10 @@ func (m *Member) Beat(ctx context.Context) (more bool, err error) {
 func (m *Member) state() ticket.Heartbeat {
 	status := m.opt.Store.Status()
 	epoch, last := m.opt.Orders.Position()
-	beat := ticket.Heartbeat{Used: max(status.Used(), 0), Capacity: status.Capacity, Epoch: epoch, Number: last, Program: m.opt.Program}
+	beat := ticket.Heartbeat{Used: max(status.Used(), 0), Capacity: status.Capacity, Epoch: epoch, Number: last, Program: m.opt.Program, Order: m.opt.Orders.Last()}
+	if m.opt.Orders.Held() {
+		beat.Held = new(true)
+	}
 	if status.Reason != store.Writable {
 		beat.State = ticket.ReadOnly
 	}

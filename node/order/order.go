@@ -1,13 +1,14 @@
 // Package order does what the server orders, once and in sequence
 // (docs/protocol.md, "Orders"). It promises that an order is done only if the
 // pinned key signed it for this node and it is the next of its epoch, that its
-// number is remembered only after the work is durable, and that no series of
-// orders deletes most of what the node holds within a day unless the owner says
-// so. It talks to nobody: orders come in and receipts go out through its caller.
+// number is remembered only after the work is durable and told only after it is
+// remembered, and that no series of orders deletes most of what the node has held
+// for long within a day unless the owner says so. It talks to nobody: orders come in and receipts go out through its caller.
 package order
 
 import (
 	"crypto/ed25519"
+	"crypto/sha256"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -29,20 +30,29 @@ import (
 var (
 	// ErrHeld: the orders would delete too much; the owner has to release them.
 	ErrHeld = errors.New("orders: held back: they would delete more than half of what this node holds within a day; look into it, and run `holdfast node release` if it is meant")
-	// ErrNotCounted: after a crash nothing is deleted before it is known how much is held.
+	// ErrNotCounted: after a crash nothing is deleted that might be too much before
+	// it is known how much is held.
 	ErrNotCounted = errors.New("orders: waiting until the blobs are counted")
 )
 
 const (
 	fileState   = "orders.json"
 	fileRelease = "release-orders"
-	// saveEvery is how many orders are done between two savings: redoing them
-	// after a crash changes nothing.
+	// saveEvery is how many orders to delete uploads are done between two savings:
+	// redoing them after a crash changes nothing. Others are saved one by one.
 	saveEvery = 64
 	// mostPending is how many receipts may wait for delivery before further orders
 	// are left alone.
 	mostPending = 8192
 )
+
+// Store is what orders work on.
+type Store interface {
+	store.Store
+	// Each calls f for every blob that an upload holds, with its size and the time
+	// at which it was stored.
+	Each(upload id.Upload, f func(name id.Name, size int64, at time.Time)) error
+}
 
 // Counters tell what came that was not done.
 type Counters struct {
@@ -55,15 +65,18 @@ type Counters struct {
 type Book struct {
 	dir   string
 	self  *identity.Identity
-	store store.Store
+	store Store
 	now   func() time.Time
 	log   *slog.Logger
 
 	step sync.Mutex // one Take at a time
 
-	mu       sync.Mutex // guards what follows
-	key      ed25519.PublicKey
-	state    state
+	mu    sync.Mutex // guards what follows
+	key   ed25519.PublicKey
+	state state
+	// saved is the state that a crash leaves. The server is told of nothing else: a
+	// node that later knew less than it had told would count as wiped.
+	saved    state
 	unsaved  int // changes of state since the last saving
 	held     bool
 	counters Counters
@@ -74,16 +87,21 @@ type state struct {
 	Epoch int64 `json:"epoch"`
 	// Last is the last order done in the epoch.
 	Last int64 `json:"last"`
+	// Order is the digest of that order, 32 bytes; empty if it is not known.
+	Order []byte `json:"order,omitempty"`
 	// Receipts wait for delivery.
 	Receipts []string `json:"receipts,omitempty"`
 	// Deleted is what orders deleted of late, by the hour.
 	Deleted []hour `json:"deleted,omitempty"`
+	// Held is the room, in bytes, that blobs took when this was last saved: a bound
+	// from below, for only orders take anything away.
+	Held int64 `json:"held,omitempty"`
 	// Released lets orders delete anything until then (Unix seconds).
 	Released int64 `json:"released,omitempty"`
 }
 
 // Open reads the record from a directory, or starts one in the given epoch.
-func Open(dir string, self *identity.Identity, s store.Store, now func() time.Time, log *slog.Logger) (*Book, error) {
+func Open(dir string, self *identity.Identity, s Store, now func() time.Time, log *slog.Logger) (*Book, error) {
 	b := &Book{dir: dir, self: self, store: s, now: now, log: log}
 	raw, err := os.ReadFile(filepath.Join(dir, fileState))
 	switch {
@@ -95,6 +113,7 @@ func Open(dir string, self *identity.Identity, s store.Store, now func() time.Ti
 	if err := json.Unmarshal(raw, &b.state); err != nil {
 		return nil, fmt.Errorf("orders: %s is damaged; restore it from a backup: without it old orders could be done again: %w", fileState, err)
 	}
+	b.saved = b.state
 	return b, nil
 }
 
@@ -105,15 +124,32 @@ func (b *Book) Pin(key id.Bytes32, epoch int64) {
 	defer b.mu.Unlock()
 	b.key = ed25519.PublicKey(key[:])
 	if b.state.Epoch < epoch {
-		b.state.Epoch, b.state.Last = epoch, 0
+		b.state.begin(epoch)
+		b.saved.begin(epoch) // whoever pins has it on the disk
 	}
 }
 
-// Position is the highest epoch seen and the last order done in it.
+// begin makes an epoch the highest, of which no order is done.
+func (s *state) begin(epoch int64) { s.Epoch, s.Last, s.Order = epoch, 0, nil }
+
+// Position is the highest epoch seen and the last order done in it, as a crash
+// would leave them.
 func (b *Book) Position() (epoch, last int64) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	return b.state.Epoch, b.state.Last
+	return b.saved.Epoch, b.saved.Last
+}
+
+// Last is the digest of the order last done, as a crash would leave it; nil if
+// there is none or it is not known.
+func (b *Book) Last() *[sha256.Size]byte {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if len(b.saved.Order) != sha256.Size {
+		return nil
+	}
+	digest := [sha256.Size]byte(b.saved.Order)
+	return &digest
 }
 
 // Held tells whether orders wait for the owner.
@@ -130,11 +166,12 @@ func (b *Book) Counters() Counters {
 	return b.counters
 }
 
-// Pending returns up to limit receipts that were not delivered yet.
+// Pending returns up to limit receipts that were not delivered yet, of orders
+// whose being done was saved.
 func (b *Book) Pending(limit int) []string {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	return append([]string{}, b.state.Receipts[:min(limit, len(b.state.Receipts))]...)
+	return append([]string{}, b.saved.Receipts[:min(limit, len(b.saved.Receipts))]...)
 }
 
 // Delivered forgets the first n receipts, which the server has now.
@@ -144,7 +181,7 @@ func (b *Book) Delivered(n int) error {
 	}
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	b.state.Receipts = b.state.Receipts[n:]
+	b.state.Receipts, b.saved.Receipts = b.state.Receipts[n:], b.saved.Receipts[n:]
 	return b.save()
 }
 
@@ -157,7 +194,9 @@ func (b *Book) save() error {
 	if err := durable.WriteFile(filepath.Join(b.dir, fileState), raw); err != nil {
 		return fmt.Errorf("orders: %w", err)
 	}
-	b.unsaved = 0
+	// Receipts are only added behind and taken from the front, so that both may
+	// share them.
+	b.saved, b.unsaved = b.state, 0
 	return nil
 }
 
@@ -178,11 +217,12 @@ func (b *Book) Take(texts []string) error {
 			return err
 		}
 	}
-	if err := b.flush(1); err != nil {
-		return err
-	}
 	b.mu.Lock()
 	defer b.mu.Unlock()
+	b.weigh()
+	if err := b.flushed(1); err != nil {
+		return err
+	}
 	if b.held = errors.Is(failed, ErrHeld); !b.held && errors.Is(failed, errWait) {
 		return nil
 	}
@@ -193,6 +233,11 @@ func (b *Book) Take(texts []string) error {
 func (b *Book) flush(least int) error {
 	b.mu.Lock()
 	defer b.mu.Unlock()
+	return b.flushed(least)
+}
+
+// flushed is flush with mu held.
+func (b *Book) flushed(least int) error {
 	if b.unsaved < least {
 		return nil
 	}
@@ -223,9 +268,14 @@ func (b *Book) one(text string) error {
 	}
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	b.state.Last = order.Number
+	b.state.Last, b.state.Order = order.Number, digest[:]
 	b.state.Receipts = append(b.state.Receipts, signed)
 	b.unsaved++
+	if order.Action != ticket.DeleteUpload {
+		// Done again it would take what was stored again meanwhile, which nobody
+		// can do with an upload that is closed.
+		b.unsaved = saveEvery
+	}
 	return nil
 }
 
@@ -256,7 +306,7 @@ func (b *Book) accept(text string) (ticket.Order, [32]byte, bool) {
 		return order, none, false
 	}
 	if order.Epoch > b.state.Epoch {
-		b.state.Epoch, b.state.Last = order.Epoch, 0 // a new epoch counts from 1 again
+		b.state.begin(order.Epoch) // which counts from 1 again
 		b.unsaved++
 	}
 	switch {

@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 	"time"
 
+	"holdfast/format/id"
 	"holdfast/format/ticket"
 	"holdfast/node/durable"
 	"holdfast/node/store"
@@ -21,7 +22,19 @@ const (
 	freely = 1000
 	// day is the time over which deletions are added up.
 	day = 24 * time.Hour
+	// settled is how long a blob must have lain here before its deletion counts.
+	// A stolen server key threatens what has been kept for long; what came
+	// yesterday anybody can bring and have deleted again, and a bound that
+	// strangers reach would keep everybody's deletions waiting. An upload that is
+	// left open is ordered away after a day; the other is for delays.
+	settled = 48 * time.Hour
+	// block is what even a blob of one byte takes of a disk.
+	block = 4096
 )
+
+// room is what blobs take of a disk, in bytes. Deletions are weighed by it: by
+// their number alone, a few kilobytes in tiny blobs would outweigh a full node.
+func room(u store.Usage) int64 { return u.Bytes + block*u.Blobs }
 
 // hour is what orders deleted within one hour.
 type hour struct {
@@ -34,9 +47,6 @@ type hour struct {
 func (b *Book) do(o ticket.Order) (store.Usage, error) {
 	if o.Action == ticket.Repack {
 		return store.Usage{}, errNotHere
-	}
-	if !b.store.Status().Counted {
-		return store.Usage{}, ErrNotCounted
 	}
 	concerned, err := b.concerned(o)
 	if err != nil {
@@ -52,42 +62,46 @@ func (b *Book) do(o ticket.Order) (store.Usage, error) {
 		gone, err = b.store.CloseUpload(o.Upload)
 	}
 	if err == nil {
-		b.deleted(concerned)
+		b.deleted(concerned, gone)
 	}
 	return gone, err
 }
 
-// concerned is what an order would delete now.
+// concerned is what an order would delete now of what has settled here. What
+// seems to come from the future counts as well: the clock was set back.
 func (b *Book) concerned(o ticket.Order) (sum store.Usage, err error) {
-	if o.Action == ticket.DeleteUpload {
-		return b.store.Usage(o.Upload)
-	}
+	named := make(map[id.Name]bool, len(o.Blobs))
 	for _, name := range o.Blobs {
-		size, err := b.store.Stat(store.Key{Upload: o.Upload, Name: name})
-		if errors.Is(err, store.ErrUnknown) {
-			continue
-		}
-		if err != nil {
-			return sum, err
-		}
-		sum = sum.Add(store.Usage{Blobs: 1, Bytes: size})
+		named[name] = true
 	}
-	return sum, nil
+	now := b.now()
+	err = b.store.Each(o.Upload, func(name id.Name, size int64, at time.Time) {
+		young := at.After(now.Add(-settled)) && !at.After(now.Add(ticket.Skew))
+		if !young && (o.Action == ticket.DeleteUpload || named[name]) {
+			sum = sum.Add(store.Usage{Blobs: 1, Bytes: size})
+		}
+	})
+	return sum, err
 }
 
 // allow refuses a deletion that, with those of the last 24 hours, would take more
 // than half of what was held before them. A stolen server key can then not empty
-// a node in one go, and the trash holds what it did take.
+// a node in one go, and the trash holds what it did take. While the blobs are
+// being counted after a crash, what the record says is held at least must do.
 func (b *Book) allow(more store.Usage) error {
-	held := b.store.Status().Held
+	status := b.store.Status()
 	b.mu.Lock()
 	defer b.mu.Unlock()
+	held := b.state.Held
+	if status.Counted {
+		held = room(status.Held)
+	}
 	gone := more
 	for _, h := range b.recent() {
 		gone = gone.Add(store.Usage{Blobs: h.Blobs, Bytes: h.Bytes})
 	}
-	before := held.Add(gone).Sub(more)
-	if gone.Blobs <= freely || 2*gone.Blobs <= before.Blobs && 2*gone.Bytes <= before.Bytes {
+	before := held + room(gone) - room(more)
+	if gone.Blobs <= freely || 2*room(gone) <= before {
 		return nil
 	}
 	if b.now().Unix() < b.state.Released {
@@ -96,8 +110,11 @@ func (b *Book) allow(more store.Usage) error {
 	if released, err := b.release(); released || err != nil {
 		return err
 	}
+	if !status.Counted {
+		return ErrNotCounted
+	}
 	if !b.held {
-		b.log.Error("orders are held back", "blobs", gone.Blobs, "held", before.Blobs, "error", ErrHeld)
+		b.log.Error("orders are held back", "blobs", gone.Blobs, "room", room(gone), "held", before, "error", ErrHeld)
 	}
 	b.held = true
 	return ErrHeld
@@ -117,9 +134,11 @@ func (b *Book) recent() []hour {
 	return left
 }
 
-func (b *Book) deleted(gone store.Usage) {
+// deleted records what an order took: what counted of it, and all.
+func (b *Book) deleted(gone, all store.Usage) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
+	b.state.Held = max(b.state.Held-room(all), 0)
 	now := b.now().Unix() / 3600
 	if n := len(b.state.Deleted); n > 0 && b.state.Deleted[n-1].Hour == now {
 		b.state.Deleted[n-1].Blobs += gone.Blobs
@@ -127,6 +146,16 @@ func (b *Book) deleted(gone store.Usage) {
 		return
 	}
 	b.state.Deleted = append(b.state.Deleted, hour{Hour: now, Blobs: gone.Blobs, Bytes: gone.Bytes})
+}
+
+// weigh notes how much is held, once that is known and the record is off by much,
+// with mu held. Too low a number only makes a node wait for its count.
+func (b *Book) weigh() {
+	status := b.store.Status()
+	if have := room(status.Held); status.Counted && (have < b.state.Held || have/2 > b.state.Held) {
+		b.state.Held = have
+		b.unsaved++
+	}
 }
 
 // release looks for the owner's word, with mu held, and uses it up: for a day

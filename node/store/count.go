@@ -68,8 +68,8 @@ func (d *Disk) startCounting() error {
 	return nil
 }
 
-// countUntilDone begins anew after an error: until the count is right no order
-// deletes anything.
+// countUntilDone begins anew after an error: until the count is right no mass
+// deletion is done.
 func (d *Disk) countUntilDone() {
 	for {
 		err := d.count()

@@ -7,7 +7,7 @@ import cbor
 from errors import refuse
 from ids import key_id
 from iso3166 import CODES
-from shapes import array, data, mapping, row, text, uint
+from shapes import array, data, mapping, row, text, true, uint
 from signed import LARGEST, open_envelope
 
 LARGEST_BLOB = 8_388_608
@@ -104,7 +104,8 @@ SHAPES = {
     "declaration": mapping({1: data(32), 2: text(1, 128), 3: jurisdiction, 4: base_url, 5: uint(), 6: uint()},
                            {7: text(1), 8: jurisdiction, 9: text(1)}),
     "heartbeat": mapping({1: data(16), 2: uint(), 3: uint(), 4: uint(), 5: uint(0, 1), 6: uint(), 7: uint(),
-                          8: text(), 9: data(16)}),
+                          8: text(), 9: data(16)},
+                         {65: true, 66: data(32)}),
 }
 
 # The key of the payload that names the node whose key signed it.

@@ -102,18 +102,26 @@ func (f *Fleet) openHeartbeat(ctx context.Context, text string) (member, ticket.
 	return m, h, nil
 }
 
-// checkProgress refuses a node that knows more orders than the database: then
-// the database was restored from a backup, and the orders that it would give
-// have numbers that this node did under another meaning.
+// checkProgress refuses a node that did more orders than the database knows, or
+// another one under the number that it names: then the database was restored from
+// a backup, and the orders that it would give have numbers that this node did
+// under another meaning. Older epochs are not compared: raising the epoch is the cure.
 func (f *Fleet) checkProgress(ctx context.Context, m member, h ticket.Heartbeat) (epoch int64, err error) {
 	last, err := f.cfg.Store.Issued(ctx, m.Node)
 	if err != nil {
 		return 0, fmt.Errorf("heartbeat: %w", err)
 	}
-	if h.Epoch < last.Epoch || h.Epoch == last.Epoch && h.Number <= last.Number {
+	told := Progress{h.Epoch, h.Number}
+	known := !last.Before(told)
+	if known && h.Epoch == last.Epoch && h.Number > 0 && h.Order != nil {
+		if known, err = f.same(ctx, m.Node, told, *h.Order); err != nil {
+			return 0, fmt.Errorf("heartbeat: %w", err)
+		}
+	}
+	if known {
 		return last.Epoch, nil
 	}
-	f.cfg.Log.Error("a node has done orders that the database does not know: the database was restored from a backup; raise its epoch above the node's before anything is deleted",
+	f.cfg.Log.Error("a node has done orders that the database does not know as such: the database was restored from a backup; raise its epoch above the node's before anything is deleted",
 		"node", m.Node, "node_epoch", h.Epoch, "node_order", h.Number, "database_epoch", last.Epoch, "database_order", last.Number)
 	return 0, fmt.Errorf("%w: it is at order %d of epoch %d, the database in epoch %d; the operator has to raise the database's epoch", ErrRestored, h.Number, h.Epoch, last.Epoch)
 }
@@ -132,18 +140,25 @@ func (f *Fleet) checkClock(h ticket.Heartbeat) error {
 
 // accept believes a heartbeat once: its nonce is new, and it is not older than
 // what was stored before this server started or than the node's furthest progress.
+//
+// After the clock was set back, a time stored before may lie so far ahead that no
+// heartbeat could be believed until then; it is left out. Heartbeats of the time
+// that comes twice could then be sent again, once each. They show at most that
+// the node lives: the time of its furthest progress is never left out, and never
+// goes back, so that none of them makes a node look wiped.
 func (f *Fleet) accept(m member, h ticket.Heartbeat) error {
 	now := f.cfg.Now()
+	ahead := now.Add(maxSkew).Unix()
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	p := f.pulses[m.Node]
 	switch {
-	case p == nil && h.Time <= m.Beat.ToldAt:
+	case p == nil && h.Time <= m.Beat.ToldAt && m.Beat.ToldAt <= ahead:
 		return fmt.Errorf("%w: an earlier one was %d seconds newer; if the node's clock was set back it is believed again after that time", ErrReplay, m.Beat.ToldAt-h.Time)
 	case forgot(m, h) && h.Time <= m.DoneAt:
 		return fmt.Errorf("%w: the node was further %d seconds later", ErrReplay, m.DoneAt-h.Time)
 	case p == nil:
-		p = &pulse{nonces: map[[16]byte]int64{}}
+		p = &pulse{beat: Beat{Held: m.Beat.Held}, nonces: map[[16]byte]int64{}}
 		f.pulses[m.Node] = p
 	}
 	p.prune(now.Add(-maxSkew).Unix())
@@ -154,9 +169,26 @@ func (f *Fleet) accept(m member, h ticket.Heartbeat) error {
 		return fmt.Errorf("%w: more than %d heartbeats within %s; slow down", ErrHeartbeat, maxNonces, 2*maxSkew)
 	}
 	p.nonces[h.Nonce] = h.Time
-	p.beat = Beat{Node: m.Node, SeenAt: now.Unix(), ToldAt: max(h.Time, p.beat.ToldAt), Used: h.Used, Capacity: h.Capacity, ReadOnly: h.State != ticket.Serving, Program: h.Program}
-	p.dirty = true
+	beat := Beat{
+		Node: m.Node, SeenAt: now.Unix(), ToldAt: h.Time, Used: h.Used, Capacity: h.Capacity,
+		ReadOnly: h.State != ticket.Serving, Held: h.Held != nil, Program: h.Program,
+	}
+	if p.beat.ToldAt <= ahead {
+		beat.ToldAt = max(h.Time, p.beat.ToldAt)
+	}
+	f.logHeld(p.beat, beat)
+	p.beat, p.dirty = beat, true
 	return nil
+}
+
+// logHeld says once that a node holds orders back, and once that it does not any more.
+func (f *Fleet) logHeld(before, now Beat) {
+	switch {
+	case now.Held && !before.Held:
+		f.cfg.Log.Error("a node holds its orders back, since they would delete more than half of what it holds within a day; if that is meant its owner releases them with `holdfast node release`", "node", now.Node)
+	case before.Held && !now.Held:
+		f.cfg.Log.Info("a node does its orders again", "node", now.Node)
+	}
 }
 
 // prune forgets nonces of heartbeats that are too old to be accepted anyway.
@@ -176,7 +208,7 @@ func forgot(m member, h ticket.Heartbeat) bool { return Progress{h.Epoch, h.Numb
 func (f *Fleet) report(ctx context.Context, m member, h ticket.Heartbeat, receipts []string) error {
 	r := Report{Node: m.Node, Done: m.Done, DoneAt: m.DoneAt}
 	if told := (Progress{h.Epoch, h.Number}); h.Number > 0 && m.Done.Before(told) {
-		r.Done, r.DoneAt = told, h.Time
+		r.Done, r.DoneAt = told, max(h.Time, m.DoneAt)
 	}
 	lost := forgot(m, h) && m.WipedDay == 0
 	if lost {

@@ -303,11 +303,11 @@ type failing struct {
 
 var errDisk = errors.New("disk on fire")
 
-func (f *failing) SaveBeats(ctx context.Context, beats []fleet.Beat) error {
+func (f *failing) SaveBeats(ctx context.Context, beats []fleet.Beat, now time.Time) error {
 	if f.beats {
 		return errDisk
 	}
-	return f.Store.SaveBeats(ctx, beats)
+	return f.Store.SaveBeats(ctx, beats, now)
 }
 
 func (f *failing) Members(ctx context.Context) ([]fleet.Member, error) {

@@ -186,7 +186,7 @@ func TestJourneyOfAWipedNode(t *testing.T) {
 	w.abandon(a)
 	w.drain(a)
 	w.clock.Add(15 * time.Second)
-	captured := a.Heartbeat(t, func(h *ticket.Heartbeat) { h.Number, h.Time = 1, h.Time-20 })
+	captured := a.Heartbeat(t, func(h *ticket.Heartbeat) { h.Number, h.Time, h.Order = 1, h.Time-20, nil })
 	w.refused(captured, fleet.ErrReplay, "further")
 	if w.see(a).Wiped {
 		t.Error("an old heartbeat that comes late makes a node wiped")
@@ -268,4 +268,116 @@ func TestJourneyOfARestoredDatabase(t *testing.T) {
 	}
 	w.clock.Add(15 * time.Second)
 	w.refused(a.Heartbeat(t, func(h *ticket.Heartbeat) { h.Epoch = 3 }), fleet.ErrRestored, "epoch 3")
+}
+
+// Fault 23, later noticed: the restored database gave as many orders as the node
+// had done before the node came by. The counts are equal, the orders are not.
+func TestJourneyOfAForkedDatabase(t *testing.T) {
+	w := newWorld(t)
+	a, b := w.joined("Alpha", "DE"), w.joined("Beta", "NZ")
+	w.abandon(a, b)
+	w.drain(a)
+	w.drain(b)
+	restored := w.backup()
+	w.abandon(a)
+	w.drain(a)
+	restored()
+	w.clock.Add(15 * time.Second)
+	kept := w.abandon(a, b)
+	w.refused(a.Heartbeat(t), fleet.ErrRestored, "order 2 of epoch 1")
+	if w.see(a).LastSeen.Equal(w.clock.Now()) || a.Done.Number != 2 {
+		t.Error("a refused heartbeat keeps it alive")
+	}
+	if !w.logged("ERROR", "restored", a.ID.String(), "node_order=2", "database_order=2") {
+		t.Error("not logged")
+	}
+	w.drain(b) // which did nothing meanwhile, and is on this history
+	if _, err := w.Heartbeat(t.Context(), a.Heartbeat(t, func(h *ticket.Heartbeat) { h.Order = nil }), nil); err != nil {
+		t.Error("a node that does not say which order it did:", err)
+	}
+	if _, err := w.store.RaiseEpoch(t.Context(), a.Done.Epoch); err != nil {
+		t.Fatal(err)
+	}
+	answer := w.beat(a)
+	if orders := opened(t, w.orderPublic(), answer.Orders); len(orders) != 1 || orders[0].Upload != kept || orders[0].Epoch != 2 {
+		t.Errorf("%+v", orders)
+	}
+	w.drain(a)
+	w.drain(b)
+	w.wantOutcomes(a, ticket.Done)
+	if w.see(a).Wiped || w.see(b).Wiped {
+		t.Error("an epoch's first orders look like a loss")
+	}
+}
+
+// What was done is forgotten after two days, whatever strangers open and leave.
+func TestJourneyOfForgottenOrders(t *testing.T) {
+	w := newWorld(t)
+	a, b := w.joined("Alpha", "DE"), w.joined("Beta", "NZ")
+	rows := func(n *fleettest.Node) int { return len(w.outcomes(n)) }
+	for range 300 {
+		w.abandon(a, b)
+	}
+	w.drain(a)
+	receipts := b.Do(t, w.orderPublic(), w.beat(b).Orders[:100]) // and no more for a while
+	w.beat(b, receipts...)
+	forget := func(want int) {
+		t.Helper()
+		if n, err := w.ForgetOrders(t.Context(), 1000); err != nil || n != want {
+			t.Errorf("%d orders forgotten, %v; want %d", n, err, want)
+		}
+	}
+	w.clock.Add(48 * time.Hour)
+	forget(0)
+	w.clock.Add(24 * time.Hour)
+	forget(299 + 99)
+	if rows(a) != 1 || rows(b) != 201 {
+		t.Errorf("%d orders are left of the one, %d of the other", rows(a), rows(b))
+	}
+	w.beat(b, receipts...) // told again, since the answer was lost
+	if w.logged("answers no order") {
+		t.Error("a receipt of an order that was done is taken for a false one")
+	}
+	w.drain(b)
+	w.abandon(a, b)
+	w.drain(a)
+	w.drain(b)
+	if a.Done.Number != 301 || b.Done.Number != 301 {
+		t.Errorf("%+v and %+v done", a.Done, b.Done)
+	}
+	w.clock.Add(15 * time.Second)
+	w.refused(a.Heartbeat(t, func(h *ticket.Heartbeat) { h.Order = new([32]byte) }), fleet.ErrRestored)
+
+	// A node that was wiped could not go on from where it is.
+	a.Done = fleet.Progress{}
+	if answer := w.beat(a); len(answer.Orders) != 0 || answer.More || !w.see(a).Wiped {
+		t.Errorf("%d orders, wiped %v", len(answer.Orders), w.see(a).Wiped)
+	}
+}
+
+// A node that holds orders back says so: it is shown, and logged once.
+func TestHeldOrdersAreSeen(t *testing.T) {
+	w := newWorld(t)
+	a := w.joined("Alpha", "DE")
+	if w.see(a).Held {
+		t.Error("held from the beginning")
+	}
+	a.Held = true
+	w.later(time.Minute, a)
+	if seen := w.see(a); !seen.Held || !seen.Writable {
+		t.Errorf("%+v", seen)
+	}
+	w.restart()
+	if !w.see(a).Held {
+		t.Error("not stored")
+	}
+	w.later(time.Minute, a)
+	if n := strings.Count(w.log.String(), "holds its orders back"); n != 1 || !w.logged("ERROR", "holds its orders back", a.ID.String()) {
+		t.Errorf("logged %d times", n)
+	}
+	a.Held = false
+	w.later(time.Minute, a)
+	if w.see(a).Held || strings.Count(w.log.String(), "does its orders again") != 1 {
+		t.Error("its release is not seen, or not logged once")
+	}
 }

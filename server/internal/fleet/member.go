@@ -36,7 +36,8 @@ var (
 	ErrClock = fmt.Errorf("%w: clocks too far apart", ErrHeartbeat)
 	// ErrReplay is an ErrHeartbeat: it was used before, or is older than one that was.
 	ErrReplay = fmt.Errorf("%w: sent before", ErrHeartbeat)
-	// ErrRestored is an ErrHeartbeat: the node knows orders that the database does not.
+	// ErrRestored is an ErrHeartbeat: the node did orders that the database does not
+	// know, or knows as others.
 	ErrRestored = fmt.Errorf("%w: the server's database is older than the node's orders", ErrHeartbeat)
 )
 
@@ -88,7 +89,9 @@ type Beat struct {
 	SeenAt, ToldAt int64
 	Used, Capacity int64
 	ReadOnly       bool
-	Program        string
+	// Held: orders wait until the node's owner has decided.
+	Held    bool
+	Program string
 }
 
 // Order is an order as a Store keeps it; all but Answered and Node go into what
@@ -136,10 +139,12 @@ type Store interface {
 	// declaration is still the one before. It fails with ErrUnknownNode,
 	// ErrChanged or ErrPlaceTaken.
 	RenewNode(ctx context.Context, m Member, before []byte) error
-	// RemoveNode removes a member for good; ErrUnknownNode if there is none.
+	// RemoveNode removes a member for good, and its orders; ErrUnknownNode if there
+	// is none.
 	RemoveNode(ctx context.Context, node id.Node) error
-	// SaveBeats stores the last heartbeats of nodes, those that are newer by SeenAt.
-	SaveBeats(ctx context.Context, beats []Beat) error
+	// SaveBeats stores the last heartbeats of nodes, those that are newer by SeenAt
+	// than what is there, or find there what lies ahead of now: the clock was set back.
+	SaveBeats(ctx context.Context, beats []Beat, now time.Time) error
 	// SaveReport stores what a heartbeat changed. The first receipt of an order
 	// stays, unless it was a refusal and the order was done later.
 	SaveReport(ctx context.Context, r Report) error
@@ -148,6 +153,9 @@ type Store interface {
 	Orders(ctx context.Context, node id.Node, after Progress, limit int) ([]Order, error)
 	// OrdersAt returns those of the named orders that exist.
 	OrdersAt(ctx context.Context, node id.Node, at []Progress) (map[Progress]Order, error)
+	// ForgetOrders drops orders that were answered and given before that day, at
+	// most limit, and returns how many. The last that a node did stays.
+	ForgetOrders(ctx context.Context, before int64, limit int) (int, error)
 	// Issued is the database's epoch and the number of the last order that the
 	// node was given in it, or 0; ErrUnknownNode if there is no such node.
 	Issued(ctx context.Context, node id.Node) (Progress, error)
@@ -171,6 +179,8 @@ type Node struct {
 	// Live: a heartbeat came within the node time-out. Writable: live, takes data
 	// and has not lost its state.
 	Live, Writable bool
+	// Held: it does no orders until its owner has decided.
+	Held bool
 	// Wiped: it came back without the state that it had, so that what it held
 	// may be gone. Removed: no member any more.
 	Wiped, Removed bool

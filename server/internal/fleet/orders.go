@@ -22,6 +22,11 @@ func (f *Fleet) orders(ctx context.Context, node id.Node, after Progress) (signe
 	if len(orders) > maxOrders {
 		orders, more = orders[:maxOrders], true
 	}
+	if len(orders) > 0 && orders[0].Number != after.Number+1 {
+		// What comes next was done once, and forgotten here: the node was wiped, and
+		// could do nothing with those that follow.
+		return nil, false, nil
+	}
 	for _, o := range orders {
 		text, err := ticket.SignText(f.cfg.OrderKey, payload(node, o))
 		if err != nil {
@@ -66,6 +71,8 @@ func (f *Fleet) answered(ctx context.Context, m member, receipts []string) ([]An
 	for i, r := range opened {
 		o := known[at[i]]
 		switch {
+		case o.Number == 0 && !m.Done.Before(at[i]):
+			// Done, answered and forgotten; the answer to an earlier heartbeat was lost.
 		case !answers(m.Node, o, r):
 			f.cfg.Log.Warn("a receipt answers no order that was given", "node", m.Node, "epoch", r.Epoch, "order", r.Number)
 		case o.Outcome == 0 || o.Outcome == ticket.Refused && r.Outcome == ticket.Done:
@@ -74,6 +81,17 @@ func (f *Fleet) answered(ctx context.Context, m member, receipts []string) ([]An
 		}
 	}
 	return news, nil
+}
+
+// same tells whether the order of that place is the one with that digest, or is
+// not known any more.
+func (f *Fleet) same(ctx context.Context, node id.Node, at Progress, digest [sha256.Size]byte) (bool, error) {
+	known, err := f.cfg.Store.OrdersAt(ctx, node, []Progress{at})
+	if err != nil {
+		return false, fmt.Errorf("find order: %w", err)
+	}
+	o, ok := known[at]
+	return !ok || sha256.Sum256(wire.Marshal(payload(node, o))) == digest, nil
 }
 
 // answers tells whether r is the answer to o, which is zero if there is no such order.

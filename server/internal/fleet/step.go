@@ -4,6 +4,8 @@ import (
 	"context"
 	"fmt"
 	"time"
+
+	"holdfast/format/ticket"
 )
 
 // StepEvery is how often Step should be called: a server that is killed forgets
@@ -38,6 +40,16 @@ func (f *Fleet) Step(ctx context.Context) error {
 	return nil
 }
 
+// keepOrders is for how many full days after an order was given it is kept once
+// it was answered. A node that came back from a copy of its disk that old gets
+// again what it missed; tickets for the uploads have long expired.
+const keepOrders = 2
+
+// ForgetOrders drops at most limit orders that are done, and returns how many.
+func (f *Fleet) ForgetOrders(ctx context.Context, limit int) (int, error) {
+	return f.cfg.Store.ForgetOrders(ctx, ticket.Day(f.cfg.Now())-keepOrders, limit)
+}
+
 // flush stores the beats that are not stored yet.
 func (f *Fleet) flush(ctx context.Context) error {
 	f.mu.Lock()
@@ -52,7 +64,7 @@ func (f *Fleet) flush(ctx context.Context) error {
 	if len(beats) == 0 {
 		return nil
 	}
-	err := f.cfg.Store.SaveBeats(ctx, beats)
+	err := f.cfg.Store.SaveBeats(ctx, beats, f.cfg.Now())
 	if err == nil {
 		return nil
 	}

@@ -111,7 +111,7 @@ func (f *Fleet) node(m member) Node {
 	n := Node{
 		ID: m.Node, Key: ed25519.PublicKey(m.declared.Public[:]), Declaration: m.text, Exposure: exposure(m.declared),
 		URL: m.declared.URL, Origin: m.origin, Capacity: beat.Capacity, Used: beat.Used, Program: beat.Program,
-		Wiped: m.WipedDay != 0, Removed: m.Removed,
+		Held: beat.Held, Wiped: m.WipedDay != 0, Removed: m.Removed,
 	}
 	if beat.SeenAt == 0 {
 		return n
@@ -122,11 +122,18 @@ func (f *Fleet) node(m member) Node {
 	return n
 }
 
+// lastBeat is the later of what was heard here and what is stored, which another
+// server may have heard. What seems to come from the future was stored before the
+// clock was set back, and is the older by as much.
 func (f *Fleet) lastBeat(m member) Beat {
+	now := f.cfg.Now().Unix()
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	if p := f.pulses[m.Node]; p != nil && p.beat.SeenAt >= m.Beat.SeenAt {
+	p := f.pulses[m.Node]
+	if p != nil && distance(now, p.beat.SeenAt) <= distance(now, m.Beat.SeenAt) {
 		return p.beat
 	}
 	return m.Beat
 }
+
+func distance(a, b int64) int64 { return max(a-b, b-a) }

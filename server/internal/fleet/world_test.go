@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"os"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -25,6 +26,7 @@ type world struct {
 	*fleet.Fleet
 	t                   testing.TB
 	store               *store.Store
+	path                string
 	clock               *fleettest.Clock
 	log                 *bytes.Buffer
 	orderKey, ticketKey ed25519.PrivateKey
@@ -32,7 +34,15 @@ type world struct {
 
 func newWorld(t testing.TB) *world {
 	t.Helper()
-	s, err := store.Open(t.Context(), filepath.Join(t.TempDir(), "holdfast.db"))
+	path := filepath.Join(t.TempDir(), "holdfast.db")
+	w := &world{t: t, store: openStore(t, path), path: path, clock: fleettest.NewClock(), log: &bytes.Buffer{}, orderKey: key(1), ticketKey: key(2)}
+	w.restart()
+	return w
+}
+
+func openStore(t testing.TB, path string) *store.Store {
+	t.Helper()
+	s, err := store.Open(t.Context(), path)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -41,9 +51,28 @@ func newWorld(t testing.TB) *world {
 			t.Error(err)
 		}
 	})
-	w := &world{t: t, store: s, clock: fleettest.NewClock(), log: &bytes.Buffer{}, orderKey: key(1), ticketKey: key(2)}
-	w.restart()
-	return w
+	return s
+}
+
+// backup copies the database; restored opens the copy in its place.
+func (w *world) backup() (restored func()) {
+	w.t.Helper()
+	if err := w.store.Scrub(w.t.Context()); err != nil { // all is in one file now
+		w.t.Fatal(err)
+	}
+	raw, err := os.ReadFile(w.path)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	path := filepath.Join(w.t.TempDir(), "holdfast.db")
+	if err := os.WriteFile(path, raw, 0o600); err != nil {
+		w.t.Fatal(err)
+	}
+	return func() {
+		w.t.Helper()
+		w.store, w.path = openStore(w.t, path), path
+		w.restart()
+	}
 }
 
 func key(n byte) ed25519.PrivateKey {

@@ -21,7 +21,8 @@ var ErrHeld = errors.New("another server has the lease")
 // Leases are kept where all servers see them.
 type Leases interface {
 	// TakeLease takes or renews a lease until a time, or fails with ErrHeld. The
-	// epoch grows whenever the holder changes. Times are Unix seconds.
+	// epoch grows whenever the holder changes. Times are Unix seconds. A lease that
+	// ends later than twice as long from now as is asked for holds nobody off.
 	TakeLease(ctx context.Context, name string, holder id.Bytes32, now, until int64) (epoch int64, err error)
 	// DropLease ends the holder's lease early.
 	DropLease(ctx context.Context, name string, holder id.Bytes32) error

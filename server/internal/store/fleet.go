@@ -31,7 +31,7 @@ func (s *Store) Members(ctx context.Context) ([]fleet.Member, error) {
 			members = append(members, m)
 			return err
 		}, `SELECT id, state, declaration, superseded, place, joined_day, wiped_day,
-			seen_at, told_at, used, capacity, read_only, program, done_epoch, done_number, done_at FROM node ORDER BY num`)
+			seen_at, told_at, used, capacity, read_only, held, program, done_epoch, done_number, done_at FROM node ORDER BY num`)
 	})
 	if err != nil {
 		return nil, fmt.Errorf("read nodes: %w", err)
@@ -44,7 +44,7 @@ func scanMember(scan func(...any) error) (fleet.Member, error) {
 	var node, superseded []byte
 	var state int
 	err := scan(&node, &state, &m.Declaration, &superseded, &m.Place, &m.JoinedDay, &m.WipedDay,
-		&m.Beat.SeenAt, &m.Beat.ToldAt, &m.Beat.Used, &m.Beat.Capacity, &m.Beat.ReadOnly, &m.Beat.Program, &m.Done.Epoch, &m.Done.Number, &m.DoneAt)
+		&m.Beat.SeenAt, &m.Beat.ToldAt, &m.Beat.Used, &m.Beat.Capacity, &m.Beat.ReadOnly, &m.Beat.Held, &m.Beat.Program, &m.Done.Epoch, &m.Done.Number, &m.DoneAt)
 	if err != nil {
 		return m, err
 	}
@@ -171,25 +171,30 @@ func (s *Store) RemoveNode(ctx context.Context, node id.Node) error {
 		if changed == 0 {
 			return fleet.ErrUnknownNode
 		}
-		return nil
+		return exec(ctx, tx, "drop orders", `DELETE FROM node_order WHERE node IN (SELECT num FROM node WHERE id = $1)`, node[:])
 	})
 }
 
 // SaveBeats implements fleet.Store.
-func (s *Store) SaveBeats(ctx context.Context, beats []fleet.Beat) error {
+func (s *Store) SaveBeats(ctx context.Context, beats []fleet.Beat, now time.Time) error {
 	return s.write(ctx, func(tx *sql.Tx) error {
 		for _, b := range beats {
-			readOnly := 0
-			if b.ReadOnly {
-				readOnly = 1
-			}
-			if err := exec(ctx, tx, "store heartbeat", `UPDATE node SET seen_at = $1, told_at = $2, used = $3, capacity = $4, read_only = $5, program = $6
-				WHERE id = $7 AND seen_at <= $1`, b.SeenAt, b.ToldAt, b.Used, b.Capacity, readOnly, b.Program, b.Node[:]); err != nil {
+			if err := exec(ctx, tx, "store heartbeat", `UPDATE node SET seen_at = $1, told_at = $2, used = $3, capacity = $4, read_only = $5, held = $6, program = $7
+				WHERE id = $8 AND (seen_at <= $1 OR seen_at > $9)`,
+				b.SeenAt, b.ToldAt, b.Used, b.Capacity, number(b.ReadOnly), number(b.Held), b.Program, b.Node[:], now.Unix()); err != nil {
 				return err
 			}
 		}
 		return nil
 	})
+}
+
+// number is a truth as a SMALLINT.
+func number(is bool) int64 {
+	if is {
+		return 1
+	}
+	return 0
 }
 
 func exists(ctx context.Context, tx *sql.Tx, query string, args ...any) (bool, error) {

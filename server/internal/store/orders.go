@@ -157,12 +157,31 @@ func (s *Store) SaveReport(ctx context.Context, r fleet.Report) error {
 			return err
 		}
 		for _, a := range r.Receipts {
+			over := int64(0) // the outcome that this one replaces, beside none
+			if a.Outcome == ticket.Done {
+				over = int64(ticket.Refused)
+			}
 			if err := exec(ctx, tx, "store receipt", `UPDATE node_order SET outcome = $1, receipt = $2
-				WHERE node = $3 AND epoch = $4 AND number = $5 AND (outcome = 0 OR outcome = $6 AND $1 = $7)`,
-				int64(a.Outcome), a.Receipt, num, a.Epoch, a.Number, int64(ticket.Refused), int64(ticket.Done)); err != nil {
+				WHERE node = $3 AND epoch = $4 AND number = $5 AND outcome IN (0, $6)`,
+				int64(a.Outcome), a.Receipt, num, a.Epoch, a.Number, over); err != nil {
 				return err
 			}
 		}
 		return nil
 	})
+}
+
+// ForgetOrders implements fleet.Store.
+func (s *Store) ForgetOrders(ctx context.Context, before int64, limit int) (int, error) {
+	var gone int64
+	err := s.write(ctx, func(tx *sql.Tx) (err error) {
+		gone, err = affected(tx.ExecContext(ctx, `DELETE FROM node_order WHERE (node, epoch, number) IN (
+			SELECT o.node, o.epoch, o.number FROM node_order o JOIN node n ON n.num = o.node
+			WHERE o.outcome <> 0 AND o.day < $1 AND NOT (o.epoch = n.done_epoch AND o.number = n.done_number) LIMIT $2)`, before, limit))
+		return err
+	})
+	if err != nil {
+		return 0, fmt.Errorf("forget orders: %w", err)
+	}
+	return int(gone), nil
 }

@@ -52,7 +52,10 @@ type queryer interface {
 
 // Open opens the database at path, makes it if it is not there, and brings its
 // tables up to date.
-func Open(ctx context.Context, path string) (*Store, error) {
+func Open(ctx context.Context, path string) (*Store, error) { return openWith(ctx, "sqlite", path) }
+
+// openWith is Open with the driver of that name, which speaks to SQLite.
+func openWith(ctx context.Context, driver, path string) (*Store, error) {
 	path, err := filepath.Abs(path)
 	if err != nil {
 		return nil, fmt.Errorf("open database: %w", err)
@@ -66,11 +69,11 @@ func Open(ctx context.Context, path string) (*Store, error) {
 		return nil, fmt.Errorf("open database: %w", err)
 	}
 	s := &Store{}
-	if s.writer, err = sql.Open("sqlite", dsn(path, false)); err != nil {
+	if s.writer, err = sql.Open(driver, dsn(path, false)); err != nil {
 		return nil, fmt.Errorf("open database: %w", err)
 	}
 	s.writer.SetMaxOpenConns(1)
-	if s.reader, err = sql.Open("sqlite", dsn(path, true)); err != nil {
+	if s.reader, err = sql.Open(driver, dsn(path, true)); err != nil {
 		return nil, errors.Join(fmt.Errorf("open database: %w", err), s.writer.Close())
 	}
 	s.reader.SetMaxOpenConns(readers)

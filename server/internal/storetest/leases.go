@@ -12,6 +12,7 @@ func Leases(t *testing.T, open func(*testing.T) Store) {
 	each(t, open, map[string]func(*suite){
 		"one holder at a time":              oneHolder,
 		"a lost lease is fenced":            lostLeaseFenced,
+		"the clock is set back":             leasesSetBack,
 		"leases of other names do not mind": otherLeases,
 	})
 }
@@ -40,6 +41,18 @@ func oneHolder(s *suite) {
 	s.want(err, loop.ErrHeld)
 	s.must(s.DropLease(ctx, "sweep", second))
 	s.take("sweep", first, now+16, now+30, 3)
+}
+
+// leasesSetBack: a server died with the lease, the clock was set back by an hour,
+// and the work does not stand still for as long.
+func leasesSetBack(s *suite) {
+	first, second := id.Bytes32(id.New32()), id.Bytes32(id.New32())
+	s.take("sweep", first, now, now+10, 1)
+	_, err := s.TakeLease(s.Context(), "sweep", second, now-10, now) // clocks of servers differ a little
+	s.want(err, loop.ErrHeld)
+	s.take("sweep", second, now-3600, now-3590, 2)
+	_, err = s.TakeLease(s.Context(), "sweep", first, now-3595, now-3585)
+	s.want(err, loop.ErrHeld)
 }
 
 func lostLeaseFenced(s *suite) {

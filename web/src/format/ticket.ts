@@ -21,6 +21,7 @@ import {
   text,
   tuple,
   uint,
+  yes,
 } from './shape.ts';
 
 // What servers and nodes sign (docs/format.md §8): tickets, receipts, orders, declarations, heartbeats.
@@ -147,6 +148,8 @@ const heartbeat = map({
   number: required(7, uint),
   program: required(8, text(0, MAX_TEXT)),
   nonce: required(9, b16<'nonce'>()),
+  held: optional(65, yes),
+  order: optional(66, b32),
 });
 
 export type UploadTicket = Infer<typeof uploadTicket>;

@@ -41,6 +41,7 @@ func Contract(t *testing.T, open func(t *testing.T) Opened) {
 		"orders are read in parts":                  parts,
 		"the first receipt stays":                   receipts,
 		"a new epoch":                               epochs,
+		"orders are forgotten":                      forgetting,
 	} {
 		t.Run(name, func(t *testing.T) { check(t, open(t)) })
 	}
@@ -199,18 +200,27 @@ func removing(t *testing.T, s Opened) {
 	ok(t, s.Order(t.Context(), id.Upload{2}, []id.Node{m.Node, successor.Node}, 5))
 	wantIssued(t, s, m.Node, 1, 0)
 	wantIssued(t, s, successor.Node, 1, 2)
+	ok(t, s.RemoveNode(t.Context(), successor.Node))
+	if left := orders(t, s, successor.Node, fleet.Progress{Epoch: 1}, 10); len(left) != 0 {
+		t.Errorf("orders that nobody will fetch: %+v", left)
+	}
 }
 
 func beats(t *testing.T, s Opened) {
 	a, b := admitted(t, s, "https://a.example"), admitted(t, s, "https://b.example")
 	first := fleet.Beat{Node: a.Node, SeenAt: 100, ToldAt: 90, Used: 1, Capacity: 2, ReadOnly: true, Program: "one"}
-	second := fleet.Beat{Node: a.Node, SeenAt: 101, ToldAt: 80, Used: 3, Capacity: 4, Program: "two"}
+	second := fleet.Beat{Node: a.Node, SeenAt: 101, ToldAt: 80, Used: 3, Capacity: 4, Held: true, Program: "two"}
+	back := fleet.Beat{Node: a.Node, SeenAt: 40, ToldAt: 41, Used: 5, Capacity: 6, Program: "clock set back"}
 	other := fleet.Beat{Node: b.Node, SeenAt: 7, ToldAt: 8, Used: 9, Capacity: 10, Program: "three"}
 	for _, step := range []struct {
 		beats []fleet.Beat
+		now   int64
 		want  fleet.Beat
-	}{{[]fleet.Beat{first, other}, first}, {[]fleet.Beat{second}, second}, {[]fleet.Beat{first}, second}, {[]fleet.Beat{{Node: id.Node{9}, SeenAt: 1}}, second}, {nil, second}} {
-		ok(t, s.SaveBeats(t.Context(), step.beats))
+	}{
+		{[]fleet.Beat{first, other}, 101, first}, {[]fleet.Beat{second}, 101, second}, {[]fleet.Beat{first}, 101, second},
+		{[]fleet.Beat{{Node: id.Node{9}, SeenAt: 1}}, 101, second}, {nil, 101, second}, {[]fleet.Beat{back}, 41, back},
+	} {
+		ok(t, s.SaveBeats(t.Context(), step.beats, time.Unix(step.now, 0)))
 		if got := members(t, s)[0].Beat; got != step.want {
 			t.Errorf("after %+v: %+v", step.beats, got)
 		}
@@ -372,4 +382,43 @@ func epochs(t *testing.T, s Opened) {
 	if err != nil || len(old) != 1 || old[fleet.Progress{Epoch: 1, Number: 2}].Outcome != ticket.Done {
 		t.Errorf("of the first epoch: %+v, %v", old, err)
 	}
+}
+
+// forgetting: orders given on days 100 to 105, of which b did nothing, and a all
+// but the last.
+func forgetting(t *testing.T, s Opened) {
+	a, b := admitted(t, s, "https://a.example").Node, admitted(t, s, "https://b.example").Node
+	for i := range int64(6) {
+		ok(t, s.Order(t.Context(), id.Upload{byte(i)}, []id.Node{a, b}, 100+i))
+	}
+	report := fleet.Report{Node: a, Done: fleet.Progress{Epoch: 1, Number: 5}}
+	for n := range int64(5) {
+		report.Receipts = append(report.Receipts, fleet.Answered{Progress: fleet.Progress{Epoch: 1, Number: n + 1}, Outcome: ticket.Done, Receipt: []byte("signed")})
+	}
+	ok(t, s.SaveReport(t.Context(), report))
+	left := func(node id.Node) (numbers []int64) {
+		t.Helper()
+		for _, o := range orders(t, s, node, fleet.Progress{Epoch: 1}, 10) {
+			numbers = append(numbers, o.Number)
+		}
+		return numbers
+	}
+	for _, step := range []struct {
+		before int64
+		limit  int
+		gone   int
+		left   []int64
+	}{
+		{100, 10, 0, []int64{1, 2, 3, 4, 5, 6}}, {102, 1, 1, []int64{2, 3, 4, 5, 6}}, {102, 10, 1, []int64{3, 4, 5, 6}},
+		{1000, 10, 2, []int64{5, 6}}, {1000, 10, 0, []int64{5, 6}},
+	} {
+		gone, err := s.ForgetOrders(t.Context(), step.before, step.limit)
+		if err != nil || gone != step.gone || !slices.Equal(left(a), step.left) {
+			t.Errorf("before day %d, at most %d: %d gone, %v left, %v", step.before, step.limit, gone, left(a), err)
+		}
+	}
+	if got := left(b); len(got) != 6 {
+		t.Errorf("of those that were not done: %v", got)
+	}
+	wantIssued(t, s, a, 1, 6)
 }

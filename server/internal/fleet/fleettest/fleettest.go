@@ -51,8 +51,11 @@ type Node struct {
 	Used     int64
 	Capacity int64
 	State    ticket.State
-	// Done is its progress, Skew what its clock is ahead.
+	// Done is its progress, Last the digest of the order last done, Skew what its
+	// clock is ahead.
 	Done  fleet.Progress
+	Last  [sha256.Size]byte
+	Held  bool
 	Skew  time.Duration
 	clock *Clock
 }
@@ -101,6 +104,12 @@ func (n *Node) Heartbeat(t testing.TB, change ...func(*ticket.Heartbeat)) string
 		Node: n.ID, Time: n.clock.Now().Add(n.Skew).Unix(), Used: n.Used, Capacity: n.Capacity, State: n.State,
 		Epoch: n.Done.Epoch, Number: n.Done.Number, Program: "test", Nonce: id.New[[16]byte](),
 	}
+	if n.Done.Number > 0 {
+		h.Order = &n.Last
+	}
+	if n.Held {
+		h.Held = new(true)
+	}
 	for _, f := range change {
 		f(&h)
 	}
@@ -120,7 +129,7 @@ func (n *Node) Do(t testing.TB, orderKey ed25519.PublicKey, orders []string) (re
 		if o.Node != n.ID || !next {
 			t.Fatalf("order %d of epoch %d for node %s, to node %s that has done %+v", o.Number, o.Epoch, o.Node, n.ID, n.Done)
 		}
-		n.Done = fleet.Progress{Epoch: o.Epoch, Number: o.Number}
+		n.Done, n.Last = fleet.Progress{Epoch: o.Epoch, Number: o.Number}, sha256.Sum256(wire.Marshal(o))
 		receipts = append(receipts, n.Receipt(t, o))
 	}
 	return receipts

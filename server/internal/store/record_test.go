@@ -1,0 +1,63 @@
+package store
+
+import (
+	"context"
+	"database/sql"
+	"database/sql/driver"
+	"sync"
+
+	"modernc.org/sqlite"
+)
+
+// recorder is the driver of SQLite that notes every statement it is given.
+type recorder struct {
+	driver.Driver
+	mu   sync.Mutex
+	seen map[string]bool // guarded by mu
+}
+
+var recorded = &recorder{Driver: &sqlite.Driver{}, seen: map[string]bool{}}
+
+func init() { sql.Register("recording", recorded) }
+
+func (r *recorder) note(statement string) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.seen[statement] = true
+}
+
+func (r *recorder) Open(name string) (driver.Conn, error) {
+	conn, err := r.Driver.Open(name)
+	if err != nil {
+		return nil, err
+	}
+	return recordingConn{conn.(sqliteConn), r}, nil
+}
+
+type sqliteConn interface {
+	driver.Conn
+	driver.ConnBeginTx
+	driver.ConnPrepareContext
+	driver.ExecerContext
+	driver.QueryerContext
+}
+
+type recordingConn struct {
+	sqliteConn
+	*recorder
+}
+
+func (c recordingConn) PrepareContext(ctx context.Context, query string) (driver.Stmt, error) {
+	c.note(query)
+	return c.sqliteConn.PrepareContext(ctx, query)
+}
+
+func (c recordingConn) ExecContext(ctx context.Context, query string, args []driver.NamedValue) (driver.Result, error) {
+	c.note(query)
+	return c.sqliteConn.ExecContext(ctx, query, args)
+}
+
+func (c recordingConn) QueryContext(ctx context.Context, query string, args []driver.NamedValue) (driver.Rows, error) {
+	c.note(query)
+	return c.sqliteConn.QueryContext(ctx, query, args)
+}
