@@ -336,7 +336,7 @@ func TestMassDeletionByRoom(t *testing.T) {
 		size, keeping int // bytes of each
 		held          bool
 	}{
-		{"few large of many tiny", 1001, 3000, 20_000, 10, true},
+		{"few large of many tiny", 1001, 3000, 60_000, 10, true},
 		{"many tiny of few large", 3000, 50, 8, 1_000_000, false},
 	} {
 		t.Run(c.name, func(t *testing.T) {

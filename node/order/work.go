@@ -28,13 +28,7 @@ const (
 	// strangers reach would keep everybody's deletions waiting. An upload that is
 	// left open is ordered away after a day; the other is for delays.
 	settled = 48 * time.Hour
-	// block is what even a blob of one byte takes of a disk.
-	block = 4096
 )
-
-// room is what blobs take of a disk, in bytes. Deletions are weighed by it: by
-// their number alone, a few kilobytes in tiny blobs would outweigh a full node.
-func room(u store.Usage) int64 { return u.Bytes + block*u.Blobs }
 
 // hour is what orders deleted within one hour.
 type hour struct {
@@ -94,14 +88,14 @@ func (b *Book) allow(more store.Usage) error {
 	defer b.mu.Unlock()
 	held := b.state.Held
 	if status.Counted {
-		held = room(status.Held)
+		held = status.Held.Room()
 	}
 	gone := more
 	for _, h := range b.recent() {
 		gone = gone.Add(store.Usage{Blobs: h.Blobs, Bytes: h.Bytes})
 	}
-	before := held + room(gone) - room(more)
-	if gone.Blobs <= freely || 2*room(gone) <= before {
+	before := held + gone.Room() - more.Room()
+	if gone.Blobs <= freely || 2*gone.Room() <= before {
 		return nil
 	}
 	if b.now().Unix() < b.state.Released {
@@ -114,7 +108,7 @@ func (b *Book) allow(more store.Usage) error {
 		return ErrNotCounted
 	}
 	if !b.held {
-		b.log.Error("orders are held back", "blobs", gone.Blobs, "room", room(gone), "held", before, "error", ErrHeld)
+		b.log.Error("orders are held back", "blobs", gone.Blobs, "room", gone.Room(), "held", before, "error", ErrHeld)
 	}
 	b.held = true
 	return ErrHeld
@@ -138,7 +132,7 @@ func (b *Book) recent() []hour {
 func (b *Book) deleted(gone, all store.Usage) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	b.state.Held = max(b.state.Held-room(all), 0)
+	b.state.Held = max(b.state.Held-all.Room(), 0)
 	now := b.now().Unix() / 3600
 	if n := len(b.state.Deleted); n > 0 && b.state.Deleted[n-1].Hour == now {
 		b.state.Deleted[n-1].Blobs += gone.Blobs
@@ -152,7 +146,7 @@ func (b *Book) deleted(gone, all store.Usage) {
 // with mu held. Too low a number only makes a node wait for its count.
 func (b *Book) weigh() {
 	status := b.store.Status()
-	if have := room(status.Held); status.Counted && (have < b.state.Held || have/2 > b.state.Held) {
+	if have := status.Held.Room(); status.Counted && (have < b.state.Held || have/2 > b.state.Held) {
 		b.state.Held = have
 		b.unsaved++
 	}

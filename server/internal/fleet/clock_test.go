@@ -103,3 +103,31 @@ func TestReplaysAfterTheClockWasSetBack(t *testing.T) {
 	}
 	w.beat(n)
 }
+
+// TestServiceThatStartsAgainServesAtOnce: nodes that were there when the server
+// went are believed to be there when it comes back, for as long as they have to
+// be heard; one that had been silent before is not.
+func TestServiceThatStartsAgainServesAtOnce(t *testing.T) {
+	w := newWorld(t)
+	silent, de, nz := w.joined("Silent", "IS"), w.joined("A", "DE"), w.joined("B", "NZ")
+	w.clock.Add(2 * time.Minute)
+	w.beat(de)
+	w.beat(nz)
+	if err := w.Step(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	w.clock.Add(10 * time.Minute) // without a server
+	w.restart()
+	if !w.see(de).Writable || !w.see(nz).Writable || w.see(silent).Live {
+		t.Errorf("DE %+v, NZ %+v, silent %+v", w.see(de), w.see(nz), w.see(silent))
+	}
+	if _, err := w.Chains(t.Context(), 1); err != nil {
+		t.Errorf("nothing can be placed: %v", err)
+	}
+	w.clock.Add(fleet.DefaultNodeTimeout / 2)
+	w.beat(de)
+	w.clock.Add(fleet.DefaultNodeTimeout/2 + time.Second)
+	if !w.see(de).Live || w.see(nz).Live {
+		t.Errorf("DE, heard: %v; NZ, not heard: %v", w.see(de).Live, w.see(nz).Live)
+	}
+}

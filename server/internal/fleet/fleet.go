@@ -56,6 +56,8 @@ type Fleet struct {
 	changes  int64              // guarded by mu; a reading begun before a change does not count as new
 	pulses   map[id.Node]*pulse // guarded by mu
 	silent   map[id.Node]bool   // guarded by mu; at the last step
+	latest   int64              // guarded by mu; when a node was last seen by any server, as stored when this one started
+	started  time.Time
 }
 
 // New makes a Fleet.
@@ -78,7 +80,7 @@ func New(cfg Config) (*Fleet, error) {
 	if cfg.Log == nil {
 		cfg.Log = slog.New(slog.DiscardHandler)
 	}
-	return &Fleet{cfg: cfg, pulses: map[id.Node]*pulse{}, silent: map[id.Node]bool{}}, nil
+	return &Fleet{cfg: cfg, pulses: map[id.Node]*pulse{}, silent: map[id.Node]bool{}, started: cfg.Now()}, nil
 }
 
 func unpredictable() *rand.Rand {

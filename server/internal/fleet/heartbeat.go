@@ -36,7 +36,8 @@ type Answer struct {
 // pulse is what this server heard of one node.
 type pulse struct {
 	beat   Beat
-	dirty  bool // not stored yet
+	at     time.Time // when beat was taken: Beat.SeenAt more precisely
+	dirty  bool      // not stored yet
 	nonces map[[16]byte]int64
 }
 
@@ -177,7 +178,7 @@ func (f *Fleet) accept(m member, h ticket.Heartbeat) error {
 		beat.ToldAt = max(h.Time, p.beat.ToldAt)
 	}
 	f.logHeld(p.beat, beat)
-	p.beat, p.dirty = beat, true
+	p.beat, p.at, p.dirty = beat, now, true
 	return nil
 }
 

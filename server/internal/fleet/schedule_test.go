@@ -33,6 +33,8 @@ func TestChainsUnderAnySchedule(t *testing.T) {
 type actor struct {
 	*fleettest.Node
 	seen           time.Time
+	stored         time.Time // seen as of the last step
+	heard          bool      // by the server that runs now
 	removed, wiped bool
 	unstored       bool           // a heartbeat came since the last step
 	reported       fleettest.Node // as of its last heartbeat
@@ -43,6 +45,8 @@ type schedule struct {
 	nodes map[id.Node]*actor
 	order []id.Node
 	made  int
+	// Of the server that runs now: when it started, and when a node had last been seen.
+	started, latest time.Time
 }
 
 func (m *schedule) pick(t *rapid.T) *actor {
@@ -79,7 +83,7 @@ func (m *schedule) send(t *rapid.T, a *actor) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	a.seen, a.reported, a.unstored = m.clock.Now(), *a.Node, true
+	a.seen, a.reported, a.unstored, a.heard = m.clock.Now(), *a.Node, true, true
 	receipts := a.Do(m.t, m.orderPublic(), answer.Orders)
 	if _, err := m.Heartbeat(m.t.Context(), a.Heartbeat(m.t), receipts); err != nil {
 		t.Fatal(err)
@@ -125,6 +129,13 @@ func (m *schedule) remove(t *rapid.T) {
 // crash loses what was heard since the last step.
 func (m *schedule) crash(t *rapid.T) {
 	m.restart()
+	m.started, m.latest = m.clock.Now(), time.Time{}
+	for _, a := range m.nodes {
+		a.heard = false
+		if !a.removed && a.stored.After(m.latest) {
+			m.latest = a.stored
+		}
+	}
 	m.clock.Add(time.Second)
 	for _, a := range m.nodes {
 		if a.unstored && !a.removed {
@@ -138,8 +149,16 @@ func (m *schedule) step(t *rapid.T) {
 		t.Fatal(err)
 	}
 	for _, a := range m.nodes {
-		a.unstored = false
+		if a.unstored {
+			a.stored, a.unstored = a.seen, false
+		}
 	}
+}
+
+// presumed: a server that has just started believes of a node what was so last.
+func (m *schedule) presumed(a *actor) bool {
+	const timeout = 45 * time.Second
+	return !a.heard && m.clock.Now().Sub(m.started) <= timeout && m.latest.Sub(a.stored) <= timeout
 }
 
 func (m *schedule) check(t *rapid.T) {
@@ -148,7 +167,7 @@ func (m *schedule) check(t *rapid.T) {
 	var exposures []placement.Exposure
 	for _, a := range m.nodes {
 		n := m.see(a.Node)
-		live := !a.removed && !a.seen.IsZero() && m.clock.Now().Unix()-a.seen.Unix() <= 45
+		live := !a.removed && !a.seen.IsZero() && (m.clock.Now().Unix()-a.seen.Unix() <= 45 || m.presumed(a))
 		writable := live && !a.wiped && a.reported.State == ticket.Serving
 		if n.Live != live || n.Writable != writable || n.Wiped != a.wiped || n.Removed != a.removed {
 			t.Fatalf("live %v, writable %v, wiped %v, removed %v; expected %v, %v, %v, %v", n.Live, n.Writable, n.Wiped, n.Removed, live, writable, a.wiped, a.removed)

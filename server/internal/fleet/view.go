@@ -47,6 +47,9 @@ func (f *Fleet) load(ctx context.Context, age time.Duration) ([]member, error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.members = members
+	if f.latest == 0 {
+		f.latest = latest(members)
+	}
 	if f.changes == before { // otherwise something changed while this was read
 		f.loadedAt = at
 	}
@@ -107,7 +110,7 @@ func exposure(d ticket.Declaration) placement.Exposure {
 // node joins what a member declared with what its heartbeats told, here or, a
 // little later, at another server.
 func (f *Fleet) node(m member) Node {
-	beat := f.lastBeat(m)
+	beat, seen := f.lastBeat(m)
 	n := Node{
 		ID: m.Node, Key: ed25519.PublicKey(m.declared.Public[:]), Declaration: m.text, Exposure: exposure(m.declared),
 		URL: m.declared.URL, Origin: m.origin, Capacity: beat.Capacity, Used: beat.Used, Program: beat.Program,
@@ -116,8 +119,8 @@ func (f *Fleet) node(m member) Node {
 	if beat.SeenAt == 0 {
 		return n
 	}
-	n.LastSeen = time.Unix(beat.SeenAt, 0)
-	n.Live = !n.Removed && f.cfg.Now().Sub(n.LastSeen).Abs() <= f.cfg.NodeTimeout // a clock set back makes nobody live
+	n.LastSeen = seen
+	n.Live = !n.Removed && (f.cfg.Now().Sub(seen).Abs() <= f.cfg.NodeTimeout || f.presumed(m)) // a clock set back makes nobody live
 	n.Writable = n.Live && !n.Wiped && !beat.ReadOnly
 	return n
 }
@@ -125,15 +128,37 @@ func (f *Fleet) node(m member) Node {
 // lastBeat is the later of what was heard here and what is stored, which another
 // server may have heard. What seems to come from the future was stored before the
 // clock was set back, and is the older by as much.
-func (f *Fleet) lastBeat(m member) Beat {
+func (f *Fleet) lastBeat(m member) (Beat, time.Time) {
 	now := f.cfg.Now().Unix()
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	p := f.pulses[m.Node]
 	if p != nil && distance(now, p.beat.SeenAt) <= distance(now, m.Beat.SeenAt) {
-		return p.beat
+		return p.beat, p.at
 	}
-	return m.Beat
+	return m.Beat, time.Unix(m.Beat.SeenAt, 0)
+}
+
+// presumed tells whether a node that has not been heard here yet counts as live
+// because this server has only just started, and the node was there when any
+// server was last: or a service that starts again would refuse everything until
+// the first heartbeats come. Who meets a node that is gone goes to another.
+func (f *Fleet) presumed(m member) bool {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	up := f.cfg.Now().Sub(f.started)
+	return f.pulses[m.Node] == nil && up >= 0 && up <= f.cfg.NodeTimeout &&
+		time.Duration(f.latest-m.Beat.SeenAt)*time.Second <= f.cfg.NodeTimeout
+}
+
+// latest is when any member was last seen, in Unix seconds.
+func latest(members []member) (at int64) {
+	for _, m := range members {
+		if !m.Removed {
+			at = max(at, m.Beat.SeenAt)
+		}
+	}
+	return at
 }
 
 func distance(a, b int64) int64 { return max(a-b, b-a) }
