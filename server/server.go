@@ -126,8 +126,9 @@ func (s *Server) Run(ctx context.Context) (err error) {
 	if err != nil {
 		return fmt.Errorf("listen: %w", err)
 	}
+	doors := newDoors(listener, connectionsMost)
 	server := &http.Server{
-		Handler: s.handler, ReadHeaderTimeout: headerTimeout, ReadTimeout: bodyTimeout, WriteTimeout: bodyTimeout,
+		ConnState: doors.state, Handler: s.handler, ReadHeaderTimeout: headerTimeout, ReadTimeout: bodyTimeout, WriteTimeout: bodyTimeout,
 		IdleTimeout: idleTimeout, MaxHeaderBytes: headerBytes,
 		ErrorLog: log.New(io.Discard, "", 0), // its lines name the callers' addresses
 	}
@@ -139,7 +140,7 @@ func (s *Server) Run(ctx context.Context) (err error) {
 	work.Go(func() { s.watchFleet(ctx) })
 
 	served := make(chan error, 1)
-	go func() { served <- server.Serve(listener) }()
+	go func() { served <- server.Serve(doors) }()
 	s.cfg.Ready("http://" + listener.Addr().String())
 	select {
 	case err := <-served:

@@ -154,6 +154,14 @@ func (s *Service) known(ctx context.Context, upload id.Upload, secret string) (U
 	return u, nil
 }
 
+// Admit fails unless secret is the upload's, in whatever state that is.
+func (s *Service) Admit(ctx context.Context, upload id.Upload, secret string) error {
+	if _, err := s.known(ctx, upload, secret); err != nil {
+		return fmt.Errorf("find upload: %w", err)
+	}
+	return nil
+}
+
 // open returns the caller's upload if it is open.
 func (s *Service) open(ctx context.Context, upload id.Upload, secret string) (Upload, error) {
 	u, err := s.known(ctx, upload, secret)
