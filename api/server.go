@@ -38,7 +38,7 @@ var (
 	OpenUpload = Endpoint[OpenUploadRequest, UploadGrant]{Info{
 		ID: "openUpload", Method: "POST", Path: "/api/v1/uploads", MaxBody: smallBody, Timeout: callTimeout,
 		Summary: "Reserve bytes and get a ticket to store blobs.",
-		Codes:   []Code{OverLimit, NoCapacity, NoPlacement}}}
+		Codes:   []Code{OverLimit, NoCapacity, NoPlacement, RateLimited}}}
 	GetUpload = Endpoint[Empty, UploadGrant]{Info{
 		ID: "getUpload", Method: "GET", Path: "/api/v1/uploads/{upload}", Auth: AuthUpload, Timeout: callTimeout,
 		Summary: "An open upload's state with a fresh ticket: to resume, or when the ticket runs out.",
@@ -50,7 +50,7 @@ var (
 	StagePage = Endpoint[Page, Empty]{Info{
 		ID: "stagePage", Method: "PUT", Path: "/api/v1/uploads/{upload}/pages/{page}", Auth: AuthUpload, MaxBody: MaxPage, MaxEntries: maxPageEntries, Timeout: pageTimeout,
 		Summary: "Stage one page of blobs, receipts and revisions. Pages are numbered from 0; the same page may be sent again.",
-		Codes:   []Code{UploadUnknown, UploadClosed, ReceiptInvalid, RevisionInvalid, OverLimit}}}
+		Codes:   []Code{UploadUnknown, UploadClosed, ReceiptInvalid, RevisionInvalid, OverLimit, NoCapacity}}}
 	CommitUpload = Endpoint[CommitRequest, CommitResponse]{Info{
 		ID: "commitUpload", Method: "POST", Path: "/api/v1/uploads/{upload}/commit", Auth: AuthUpload, MaxBody: MaxPage, MaxEntries: maxPageEntries, Timeout: pageTimeout,
 		Summary: "Make everything visible in one transaction. The same request sent again gets the same answer.",

@@ -104,6 +104,7 @@ func (s *Server) newSweep(uploads *upload.Service, links *share.Service) *loop.L
 		loop.Step{Name: "expire links", Run: links.ExpireLinks},
 		loop.Step{Name: "finish used-up links", Run: links.FinishLinks},
 		loop.Step{Name: "abandon overdue uploads", Run: uploads.AbandonOverdue},
+		loop.Step{Name: "release uploads", Run: uploads.Release},
 		loop.Step{Name: "drop sessions", Run: links.DropSessions},
 		loop.Step{Name: "drop tries", Run: links.DropTries},
 		loop.Step{Name: "forget closed uploads", Run: uploads.Forget},
