@@ -12,24 +12,21 @@ import (
 
 var _ loop.Leases = (*Store)(nil)
 
-// TakeLease implements loop.Leases.
+// TakeLease implements loop.Leases. One statement looks and takes: of two that
+// come at once the second one looks at what the first one left.
 func (s *Store) TakeLease(ctx context.Context, name string, holder id.Bytes32, now, until int64) (epoch int64, err error) {
 	err = s.write(ctx, func(tx *sql.Tx) error {
-		var have []byte
-		var end int64
-		err := tx.QueryRowContext(ctx, `SELECT epoch, holder, until FROM lease WHERE name = $1`, name).Scan(&epoch, &have, &end)
-		switch {
-		case errors.Is(err, sql.ErrNoRows):
-			epoch = 1
-			return exec(ctx, tx, "add lease", `INSERT INTO lease (name, epoch, holder, until) VALUES ($1, $2, $3, $4)`, name, epoch, holder[:], until)
-		case err != nil:
-			return fmt.Errorf("read lease: %w", err)
-		case string(have) != string(holder[:]) && end > now:
+		err := tx.QueryRowContext(ctx, `INSERT INTO lease (name, epoch, holder, until) VALUES ($1, 1, $2, $3)
+			ON CONFLICT (name) DO UPDATE SET epoch = CASE WHEN lease.holder = excluded.holder THEN lease.epoch ELSE lease.epoch + 1 END,
+				holder = excluded.holder, until = excluded.until
+			WHERE lease.holder = excluded.holder OR lease.until <= $4 RETURNING epoch`, name, holder[:], until, now).Scan(&epoch)
+		if errors.Is(err, sql.ErrNoRows) {
 			return loop.ErrHeld
-		case string(have) != string(holder[:]):
-			epoch++
 		}
-		return exec(ctx, tx, "take lease", `UPDATE lease SET epoch = $2, holder = $3, until = $4 WHERE name = $1`, name, epoch, holder[:], until)
+		if err != nil {
+			return fmt.Errorf("take lease: %w", err)
+		}
+		return nil
 	})
 	return epoch, err
 }
