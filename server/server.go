@@ -8,11 +8,11 @@ import (
 	"log"
 	"net"
 	"net/http"
-	"os"
 	"path/filepath"
 	"sync"
 	"time"
 
+	"holdfast/server/internal/dir"
 	"holdfast/server/internal/fleet"
 	"holdfast/server/internal/httpapi"
 	"holdfast/server/internal/keys"
@@ -67,7 +67,7 @@ func New(cfg Config) (*Server, error) {
 }
 
 func (s *Server) open() (err error) {
-	if err := os.MkdirAll(s.cfg.DataDir, 0o700); err != nil {
+	if err := dir.Make(s.cfg.DataDir); err != nil {
 		return fmt.Errorf("data directory: %w", err)
 	}
 	if s.lock, err = lock.Try(filepath.Join(s.cfg.DataDir, lockFile)); err != nil {
