@@ -64,6 +64,9 @@ type Info struct {
 	Auth         Auth
 	// MaxBody is the greatest request body in bytes; 0 where there is none.
 	MaxBody int64
+	// MaxEntries is how many entries the body's lists may have together, those of
+	// lists within them not counted; 0 stands for 4,096.
+	MaxEntries int
 	// Timeout bounds the whole call at both ends.
 	Timeout time.Duration
 	// Codes are the problems that a caller should expect besides the general ones.

@@ -10,6 +10,7 @@ import (
 	"mime"
 	"net/http"
 	"net/url"
+	"strconv"
 	"strings"
 	"time"
 )
@@ -142,13 +143,32 @@ func WriteProblem(w http.ResponseWriter, err error) {
 	if !errors.As(err, &p) {
 		p = NewProblem(Internal, "The fault has been noted; try again in a while.")
 	}
-	w.Header().Set("Content-Type", TypeProblem)
-	w.Header().Set("Cache-Control", "no-store")
 	if p.RetryAfter > 0 {
 		w.Header().Set("Retry-After", fmt.Sprint(p.RetryAfter))
 	}
-	w.WriteHeader(p.Status)
-	json.NewEncoder(w).Encode(p) // a caller that went away cannot be told
+	respond(w, p.Status, TypeProblem, p)
+}
+
+// respond writes a JSON answer whole, down to the connection. The deadline that
+// limitConnection set for it ends here: net/http takes it back only where the
+// server has a write time-out of its own, and it would cut the next answer off.
+func respond(w http.ResponseWriter, status int, kind string, v any) {
+	raw, err := json.Marshal(v)
+	if err != nil {
+		panic(err) // no type of the protocol can fail
+	}
+	w.Header().Set("Cache-Control", "no-store")
+	w.Header().Set("Content-Type", kind)
+	w.Header().Set("Content-Length", strconv.Itoa(len(raw)))
+	w.WriteHeader(status)
+	_, _ = w.Write(raw) // a caller that went away cannot be told
+	endDeadline(w)
+}
+
+func endDeadline(w http.ResponseWriter) {
+	rc := http.NewResponseController(w)
+	_ = rc.Flush()                       // whoever went away has no next answer
+	_ = rc.SetWriteDeadline(time.Time{}) // only test recorders refuse
 }
 
 // Request is what a handler gets besides the body.
@@ -162,8 +182,16 @@ type Request struct {
 // type and size, applies the time-out and encodes the answer; onError sees every
 // error that is not a *Problem.
 func (e Endpoint[Req, Res]) Handle(mux *http.ServeMux, onError func(id string, err error), h func(context.Context, Request, Req) (Res, error)) {
+	admitAll := func(context.Context, Request) error { return nil }
+	e.HandleAdmitted(mux, onError, admitAll, h)
+}
+
+// HandleAdmitted is Handle for callers that admit lets in. It is asked before
+// anything of the body is read.
+func (e Endpoint[Req, Res]) HandleAdmitted(mux *http.ServeMux, onError func(id string, err error), admit func(context.Context, Request) error, h func(context.Context, Request, Req) (Res, error)) {
+	g := newGate()
 	mux.HandleFunc(e.Pattern(), func(w http.ResponseWriter, r *http.Request) {
-		res, err := e.serve(w, r, h)
+		res, err := e.serve(w, r, g, admit, h)
 		if err != nil {
 			var p *Problem
 			if !errors.As(err, &p) {
@@ -172,17 +200,17 @@ func (e Endpoint[Req, Res]) Handle(mux *http.ServeMux, onError func(id string, e
 			WriteProblem(w, err)
 			return
 		}
-		w.Header().Set("Cache-Control", "no-store")
 		if _, empty := any(res).(Empty); empty {
+			w.Header().Set("Cache-Control", "no-store")
 			w.WriteHeader(http.StatusNoContent)
+			endDeadline(w)
 			return
 		}
-		w.Header().Set("Content-Type", TypeJSON)
-		json.NewEncoder(w).Encode(res) // a caller that went away cannot be told
+		respond(w, http.StatusOK, TypeJSON, res)
 	})
 }
 
-func (e Endpoint[Req, Res]) serve(w http.ResponseWriter, r *http.Request, h func(context.Context, Request, Req) (Res, error)) (Res, error) {
+func (e Endpoint[Req, Res]) serve(w http.ResponseWriter, r *http.Request, g *gate, admit func(context.Context, Request) error, h func(context.Context, Request, Req) (Res, error)) (Res, error) {
 	var req Req
 	var none Res
 	if err := CheckVersion(r); err != nil {
@@ -191,11 +219,6 @@ func (e Endpoint[Req, Res]) serve(w http.ResponseWriter, r *http.Request, h func
 	ctx, cancel := context.WithTimeout(r.Context(), e.Timeout)
 	defer cancel()
 	limitConnection(w, e.Timeout)
-	if e.MaxBody > 0 {
-		if err := ReadJSON(w, r, e.MaxBody, &req); err != nil {
-			return none, err
-		}
-	}
 	secret, ok := strings.CutPrefix(r.Header.Get("Authorization"), "Bearer ")
 	if !ok {
 		secret = "" // of another scheme
@@ -203,7 +226,18 @@ func (e Endpoint[Req, Res]) serve(w http.ResponseWriter, r *http.Request, h func
 	if e.Auth != AuthNone && secret == "" {
 		return none, NewProblem(Unauthorized, "This call wants its secret in the Authorization header.")
 	}
-	return h(ctx, Request{Request: r.WithContext(ctx), Secret: secret}, req)
+	request := Request{Request: r.WithContext(ctx), Secret: secret}
+	if err := admit(ctx, request); err != nil {
+		return none, err
+	}
+	if e.MaxBody > 0 {
+		leave, err := g.take(ctx, w, r, e.Info, &req)
+		if err != nil {
+			return none, err
+		}
+		defer leave()
+	}
+	return h(ctx, request, req)
 }
 
 // limitConnection bounds reading the body and writing the answer: a context ends
@@ -225,28 +259,4 @@ func CheckVersion(r *http.Request) error {
 		return NewProblem(UnknownVersion, "This side speaks protocol version %s; update the older of the two.", Version)
 	}
 	return nil
-}
-
-// ReadJSON decodes a body of at most max bytes strictly: one value, no unknown fields.
-func ReadJSON(w http.ResponseWriter, r *http.Request, max int64, v any) error {
-	if kind, _, err := mime.ParseMediaType(r.Header.Get("Content-Type")); err != nil || kind != TypeJSON {
-		return NewProblem(BadRequest, "The body must be %s.", TypeJSON)
-	}
-	dec := json.NewDecoder(http.MaxBytesReader(w, r.Body, max))
-	dec.DisallowUnknownFields()
-	err := dec.Decode(v)
-	if err == nil {
-		_, err = dec.Token()
-		if errors.Is(err, io.EOF) {
-			return nil
-		}
-		if err == nil || !errors.As(err, new(*http.MaxBytesError)) {
-			err = errors.New("more than one value")
-		}
-	}
-	var tooLarge *http.MaxBytesError
-	if errors.As(err, &tooLarge) {
-		return NewProblem(BodyTooLarge, "At most %d bytes are taken here.", max)
-	}
-	return NewProblem(BadRequest, "The body does not have the expected form: %v.", err)
 }

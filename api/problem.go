@@ -64,7 +64,7 @@ var statuses = map[Code]struct {
 	NotFound:           {404, "There is no such thing"},
 	MethodNotAllowed:   {405, "This address does not take that method"},
 	Unauthorized:       {401, "The secret is missing or wrong"},
-	RateLimited:        {429, "Too many wrong tries; wait a little"},
+	RateLimited:        {429, "Too many tries; wait a little"},
 	Unavailable:        {503, "The service cannot answer now"},
 	Internal:           {500, "Something failed here"},
 	OverLimit:          {422, "More than this service allows"},

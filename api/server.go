@@ -1,6 +1,7 @@
 package api
 
 import (
+	"bytes"
 	"encoding/json"
 	"fmt"
 	"time"
@@ -12,8 +13,16 @@ import (
 const (
 	// MaxPage is the greatest body of a staged page and of a response page.
 	MaxPage = 4 << 20
-	// smallBody is enough for every request that is not a page.
-	smallBody = 256 << 10
+	// maxPageEntries: the shortest, a blob, takes 62 bytes of text.
+	maxPageEntries = 1 << 16
+	// smallBody is enough for every request without lists: the greatest is a
+	// node's declaration.
+	smallBody = 16 << 10
+	// maxRevisions and maxRevisionsBody are for requests by id, of 25 bytes each.
+	maxRevisions     = 16384
+	maxRevisionsBody = 512 << 10
+	// maxHeartbeat is enough for 1,024 receipts of orders, of some 300 bytes each.
+	maxHeartbeat = 512 << 10
 	// PageExtents is how many extents one response carries at most.
 	PageExtents = 2048
 	callTimeout = 30 * time.Second
@@ -29,7 +38,7 @@ var (
 	OpenUpload = Endpoint[OpenUploadRequest, UploadGrant]{Info{
 		ID: "openUpload", Method: "POST", Path: "/api/v1/uploads", MaxBody: smallBody, Timeout: callTimeout,
 		Summary: "Reserve bytes and get a ticket to store blobs.",
-		Codes:   []Code{OverLimit, NoCapacity, NoPlacement}}}
+		Codes:   []Code{OverLimit, NoCapacity, NoPlacement, RateLimited}}}
 	GetUpload = Endpoint[Empty, UploadGrant]{Info{
 		ID: "getUpload", Method: "GET", Path: "/api/v1/uploads/{upload}", Auth: AuthUpload, Timeout: callTimeout,
 		Summary: "An open upload's state with a fresh ticket: to resume, or when the ticket runs out.",
@@ -39,11 +48,11 @@ var (
 		Summary: "Raise the byte budget of an open upload.",
 		Codes:   []Code{UploadUnknown, UploadClosed, OverLimit, NoCapacity, NoPlacement}}}
 	StagePage = Endpoint[Page, Empty]{Info{
-		ID: "stagePage", Method: "PUT", Path: "/api/v1/uploads/{upload}/pages/{page}", Auth: AuthUpload, MaxBody: MaxPage, Timeout: pageTimeout,
+		ID: "stagePage", Method: "PUT", Path: "/api/v1/uploads/{upload}/pages/{page}", Auth: AuthUpload, MaxBody: MaxPage, MaxEntries: maxPageEntries, Timeout: pageTimeout,
 		Summary: "Stage one page of blobs, receipts and revisions. Pages are numbered from 0; the same page may be sent again.",
-		Codes:   []Code{UploadUnknown, UploadClosed, ReceiptInvalid, RevisionInvalid, OverLimit}}}
+		Codes:   []Code{UploadUnknown, UploadClosed, ReceiptInvalid, RevisionInvalid, OverLimit, NoCapacity}}}
 	CommitUpload = Endpoint[CommitRequest, CommitResponse]{Info{
-		ID: "commitUpload", Method: "POST", Path: "/api/v1/uploads/{upload}/commit", Auth: AuthUpload, MaxBody: MaxPage, Timeout: pageTimeout,
+		ID: "commitUpload", Method: "POST", Path: "/api/v1/uploads/{upload}/commit", Auth: AuthUpload, MaxBody: MaxPage, MaxEntries: maxPageEntries, Timeout: pageTimeout,
 		Summary: "Make everything visible in one transaction. The same request sent again gets the same answer.",
 		Codes:   []Code{UploadUnknown, UploadClosed, CommitConflict, PageMissing, ReceiptInvalid, ReceiptsMissing, RevisionInvalid, OverLimit, LinkExists}}}
 	AbandonUpload = Endpoint[Empty, Empty]{Info{
@@ -60,7 +69,7 @@ var (
 		Summary: "Start a download: counted once, good for 24 hours.",
 		Codes:   linkCodes}}
 	GetRevisions = Endpoint[RevisionsRequest, RevisionsPage]{Info{
-		ID: "getRevisions", Method: "POST", Path: "/api/v1/links/{handle}/revisions", MaxBody: MaxPage, Timeout: pageTimeout,
+		ID: "getRevisions", Method: "POST", Path: "/api/v1/links/{handle}/revisions", MaxBody: maxRevisionsBody, MaxEntries: maxRevisions, Timeout: pageTimeout,
 		Summary: "Revision records with release keys, places and read tickets.",
 		Codes:   append([]Code{SessionInvalid}, linkCodes...)}}
 	GetExtents = Endpoint[ExtentsRequest, ExtentsPage]{Info{
@@ -81,7 +90,7 @@ var (
 		Summary: "Join the fleet with an invite and a signed declaration. A member's declaration may be renewed without one.",
 		Codes:   []Code{InviteInvalid, DeclarationInvalid}}}
 	Heartbeat = Endpoint[HeartbeatRequest, HeartbeatResponse]{Info{
-		ID: "heartbeat", Method: "POST", Path: "/api/v1/nodes/heartbeat", MaxBody: MaxPage, Timeout: callTimeout,
+		ID: "heartbeat", Method: "POST", Path: "/api/v1/nodes/heartbeat", MaxBody: maxHeartbeat, Timeout: callTimeout,
 		Summary: "A node reports itself, hands in receipts of orders and takes new ones.",
 		Codes:   []Code{NodeUnknown, HeartbeatInvalid}}}
 )
@@ -191,6 +200,9 @@ type Extent [3]int64
 
 // UnmarshalJSON refuses what encoding/json would fill up or cut.
 func (e *Extent) UnmarshalJSON(raw []byte) error {
+	if n := bytes.Count(raw, []byte{','}) + 1; n > len(e) {
+		return fmt.Errorf("an extent has %d numbers, not %d", len(e), n)
+	}
 	var numbers []int64
 	if err := json.Unmarshal(raw, &numbers); err != nil {
 		return err

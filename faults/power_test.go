@@ -119,6 +119,35 @@ func TestPowerCut(t *testing.T) {
 	}
 }
 
+// TestPowerCutAfterTheFirstStart: fault 5. A server that has just made its data
+// directory, and its parents, finds its keys again, which nodes may have pinned.
+func TestPowerCutAfterTheFirstStart(t *testing.T) {
+	d := mountDisk(t)
+	data := filepath.Join(d.dir, "var", "lib", "holdfast")
+	first := start(t, "server", programs.holdfast, "server", "--data", data, "--listen", "127.0.0.1:0")
+	keys := func() string {
+		var all strings.Builder
+		for _, name := range []string{"ticket.key", "order.key"} {
+			raw, err := os.ReadFile(filepath.Join(data, name))
+			if err != nil {
+				t.Fatal(err)
+			}
+			all.Write(raw)
+		}
+		return all.String()
+	}
+	before := keys()
+	first.kill()
+	d.tell("cut")
+	if after := keys(); after != before {
+		t.Error("the server has other keys than before")
+	}
+	start(t, "server", programs.holdfast, "server", "--data", data, "--listen", "127.0.0.1:0")
+	if after := keys(); after != before {
+		t.Error("the server made other keys")
+	}
+}
+
 // health asks a node how it is.
 func (f *fleet) health(j string) (state, reason string) {
 	f.t.Helper()

@@ -31,11 +31,14 @@ type Limits struct {
 	Downloads int64
 	// ReservedBytes is what open uploads may reserve together.
 	ReservedBytes int64
+	// OpensPerMinute is how many sends may begin in a minute, by all together; 0
+	// stands for the default.
+	OpensPerMinute int
 }
 
 // DefaultLimits are what a server allows unless it is told otherwise.
 var DefaultLimits = Limits{
-	SendBytes: 64 << 30, DefaultDays: 7, MaxDays: 30, Downloads: 1_000_000, ReservedBytes: 1 << 40,
+	SendBytes: 64 << 30, DefaultDays: 7, MaxDays: 30, Downloads: 1_000_000, ReservedBytes: 1 << 40, OpensPerMinute: 300,
 }
 
 // Config is what a server needs. DataDir is required.
@@ -83,6 +86,9 @@ func (c *Config) complete() error {
 	if c.Limits == (Limits{}) {
 		c.Limits = DefaultLimits
 	}
+	if c.Limits.OpensPerMinute == 0 {
+		c.Limits.OpensPerMinute = DefaultLimits.OpensPerMinute
+	}
 	if c.SweepEvery <= 0 {
 		c.SweepEvery = DefaultSweep
 	}
@@ -117,6 +123,8 @@ func (l Limits) check() error {
 		return fmt.Errorf("%w: links may live for 1 to %d days at most, not %d", ErrConfig, maxDays, l.MaxDays)
 	case l.DefaultDays < 1 || l.DefaultDays > l.MaxDays:
 		return fmt.Errorf("%w: the default life of a link has to be 1 to %d days", ErrConfig, l.MaxDays)
+	case l.OpensPerMinute < 1:
+		return fmt.Errorf("%w: the sends that may begin in a minute have to be above 0", ErrConfig)
 	case l.Downloads < 1:
 		return fmt.Errorf("%w: the greatest download limit has to be above 0", ErrConfig)
 	}
@@ -126,6 +134,7 @@ func (l Limits) check() error {
 func (l Limits) forUploads() upload.Limits {
 	return upload.Limits{
 		UploadBytes: l.SendBytes, DefaultDays: l.DefaultDays, Days: l.MaxDays, Downloads: l.Downloads, ReservedBytes: l.ReservedBytes,
+		OpensPerMinute: l.OpensPerMinute,
 	}
 }
 

@@ -31,7 +31,7 @@ func (f uploadFleet) Members(ctx context.Context) ([]upload.Node, error) {
 	for i, n := range nodes {
 		out[i] = upload.Node{
 			ID: n.ID, Public: n.Key, URL: n.URL, Declaration: n.Declaration, Exposure: n.Exposure,
-			Writable: n.Writable, Counts: !n.Removed && !n.Wiped,
+			Free: n.Free(), Writable: n.Writable, Counts: !n.Removed && !n.Wiped,
 		}
 	}
 	return out, nil

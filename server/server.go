@@ -8,11 +8,11 @@ import (
 	"log"
 	"net"
 	"net/http"
-	"os"
 	"path/filepath"
 	"sync"
 	"time"
 
+	"holdfast/server/internal/dir"
 	"holdfast/server/internal/fleet"
 	"holdfast/server/internal/httpapi"
 	"holdfast/server/internal/keys"
@@ -67,7 +67,7 @@ func New(cfg Config) (*Server, error) {
 }
 
 func (s *Server) open() (err error) {
-	if err := os.MkdirAll(s.cfg.DataDir, 0o700); err != nil {
+	if err := dir.Make(s.cfg.DataDir); err != nil {
 		return fmt.Errorf("data directory: %w", err)
 	}
 	if s.lock, err = lock.Try(filepath.Join(s.cfg.DataDir, lockFile)); err != nil {
@@ -104,6 +104,7 @@ func (s *Server) newSweep(uploads *upload.Service, links *share.Service) *loop.L
 		loop.Step{Name: "expire links", Run: links.ExpireLinks},
 		loop.Step{Name: "finish used-up links", Run: links.FinishLinks},
 		loop.Step{Name: "abandon overdue uploads", Run: uploads.AbandonOverdue},
+		loop.Step{Name: "release uploads", Run: uploads.Release},
 		loop.Step{Name: "drop sessions", Run: links.DropSessions},
 		loop.Step{Name: "drop tries", Run: links.DropTries},
 		loop.Step{Name: "forget closed uploads", Run: uploads.Forget},
@@ -127,8 +128,9 @@ func (s *Server) Run(ctx context.Context) (err error) {
 	if err != nil {
 		return fmt.Errorf("listen: %w", err)
 	}
+	doors := newDoors(listener, connectionsMost)
 	server := &http.Server{
-		Handler: s.handler, ReadHeaderTimeout: headerTimeout, ReadTimeout: bodyTimeout, WriteTimeout: bodyTimeout,
+		ConnState: doors.state, Handler: s.handler, ReadHeaderTimeout: headerTimeout, ReadTimeout: bodyTimeout, WriteTimeout: bodyTimeout,
 		IdleTimeout: idleTimeout, MaxHeaderBytes: headerBytes,
 		ErrorLog: log.New(io.Discard, "", 0), // its lines name the callers' addresses
 	}
@@ -140,7 +142,7 @@ func (s *Server) Run(ctx context.Context) (err error) {
 	work.Go(func() { s.watchFleet(ctx) })
 
 	served := make(chan error, 1)
-	go func() { served <- server.Serve(listener) }()
+	go func() { served <- server.Serve(doors) }()
 	s.cfg.Ready("http://" + listener.Addr().String())
 	select {
 	case err := <-served:

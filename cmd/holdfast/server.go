@@ -12,19 +12,20 @@ import (
 
 // serverCmd runs the control plane.
 type serverCmd struct {
-	Data             string        `help:"Directory of the database and the keys." required:"" type:"path" env:"HOLDFAST_DATA"`
-	Listen           string        `help:"Address to listen on, on loopback. Port 0 chooses one." default:"127.0.0.1:8080" env:"HOLDFAST_LISTEN"`
-	PublicURL        string        `help:"How people reach the service, where that is not the address above." env:"HOLDFAST_PUBLIC_URL"`
-	MaxSendBytes     byteCount     `help:"Greatest send without an account." default:"64GiB" env:"HOLDFAST_MAX_SEND_BYTES"`
-	DefaultSendDays  int           `help:"Life of a link, unless the sender says otherwise." default:"7" env:"HOLDFAST_DEFAULT_SEND_DAYS"`
-	MaxSendDays      int           `help:"Longest life of a link." default:"30" env:"HOLDFAST_MAX_SEND_DAYS"`
-	MaxDownloads     int64         `help:"Greatest download limit of a link." default:"1000000" env:"HOLDFAST_MAX_DOWNLOADS"`
-	MaxReservedBytes byteCount     `help:"What all open uploads may reserve together." default:"1TiB" env:"HOLDFAST_MAX_RESERVED_BYTES"`
-	SweepEvery       time.Duration `help:"Pause between rounds of background work." default:"1m" env:"HOLDFAST_SWEEP_EVERY"`
-	NodeTimeout      time.Duration `help:"How long a node counts as live after a heartbeat." default:"45s" env:"HOLDFAST_NODE_TIMEOUT"`
-	NodeZones        []string      `help:"Wildcards such as https://*.nodes.example, which the pages' security policy names instead of each node once there are more than 64 nodes." env:"HOLDFAST_NODE_ZONES"`
-	Web              string        `help:"Folder with a built web app, instead of the one in the program." type:"path" env:"HOLDFAST_WEB"`
-	LogLevel         slog.Level    `help:"Least level that is logged: debug, info, warn or error." default:"info" env:"HOLDFAST_LOG_LEVEL"`
+	Data              string        `help:"Directory of the database and the keys." required:"" type:"path" env:"HOLDFAST_DATA"`
+	Listen            string        `help:"Address to listen on, on loopback. Port 0 chooses one." default:"127.0.0.1:8080" env:"HOLDFAST_LISTEN"`
+	PublicURL         string        `help:"How people reach the service, where that is not the address above." env:"HOLDFAST_PUBLIC_URL"`
+	MaxSendBytes      byteCount     `help:"Greatest send without an account." default:"64GiB" env:"HOLDFAST_MAX_SEND_BYTES"`
+	DefaultSendDays   int           `help:"Life of a link, unless the sender says otherwise." default:"7" env:"HOLDFAST_DEFAULT_SEND_DAYS"`
+	MaxSendDays       int           `help:"Longest life of a link." default:"30" env:"HOLDFAST_MAX_SEND_DAYS"`
+	MaxDownloads      int64         `help:"Greatest download limit of a link." default:"1000000" env:"HOLDFAST_MAX_DOWNLOADS"`
+	MaxReservedBytes  byteCount     `help:"What all open uploads may reserve together." default:"1TiB" env:"HOLDFAST_MAX_RESERVED_BYTES"`
+	MaxOpensPerMinute int           `help:"How many sends may begin in a minute, by all senders together." default:"300" env:"HOLDFAST_MAX_OPENS_PER_MINUTE"`
+	SweepEvery        time.Duration `help:"Pause between rounds of background work." default:"1m" env:"HOLDFAST_SWEEP_EVERY"`
+	NodeTimeout       time.Duration `help:"How long a node counts as live after a heartbeat." default:"45s" env:"HOLDFAST_NODE_TIMEOUT"`
+	NodeZones         []string      `help:"Wildcards such as https://*.nodes.example, which the pages' security policy names instead of each node once there are more than 64 nodes." env:"HOLDFAST_NODE_ZONES"`
+	Web               string        `help:"Folder with a built web app, instead of the one in the program." type:"path" env:"HOLDFAST_WEB"`
+	LogLevel          slog.Level    `help:"Least level that is logged: debug, info, warn or error." default:"info" env:"HOLDFAST_LOG_LEVEL"`
 }
 
 // Run serves until ctx ends, which it does when the program is interrupted. Once
@@ -34,7 +35,7 @@ func (c *serverCmd) Run(ctx context.Context) error {
 		DataDir: c.Data, WebDir: c.Web, NodeZones: c.NodeZones, Listen: c.Listen, PublicURL: c.PublicURL,
 		Limits: server.Limits{
 			SendBytes: int64(c.MaxSendBytes), DefaultDays: c.DefaultSendDays, MaxDays: c.MaxSendDays,
-			Downloads: c.MaxDownloads, ReservedBytes: int64(c.MaxReservedBytes),
+			Downloads: c.MaxDownloads, ReservedBytes: int64(c.MaxReservedBytes), OpensPerMinute: c.MaxOpensPerMinute,
 		},
 		SweepEvery: c.SweepEvery, NodeTimeout: c.NodeTimeout, Software: "holdfast " + programVersion(),
 		Ready: func(base string) { fmt.Println("ready", base) },

@@ -121,7 +121,7 @@ func TestServiceThatStartsAgainServesAtOnce(t *testing.T) {
 	if !w.see(de).Writable || !w.see(nz).Writable || w.see(silent).Live {
 		t.Errorf("DE %+v, NZ %+v, silent %+v", w.see(de), w.see(nz), w.see(silent))
 	}
-	if _, err := w.Chains(t.Context(), 1); err != nil {
+	if _, err := w.Chains(t.Context(), 1, nil); err != nil {
 		t.Errorf("nothing can be placed: %v", err)
 	}
 	w.clock.Add(fleet.DefaultNodeTimeout / 2)

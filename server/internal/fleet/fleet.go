@@ -126,30 +126,30 @@ func (f *Fleet) Serving(ctx context.Context) ([]api.Node, error) {
 	return views, nil
 }
 
-// Chains chooses where an upload of so many bytes goes, by the policy. It fails
-// with placement.ErrNoPlacement.
-func (f *Fleet) Chains(ctx context.Context, bytes int64) ([]placement.Chain, error) {
+// Chains chooses where an upload of so many bytes goes, by the policy. Nodes have
+// less room by what is reserved there. It fails with placement.ErrNoPlacement.
+func (f *Fleet) Chains(ctx context.Context, bytes int64, reserved map[id.Node]int64) ([]placement.Chain, error) {
 	nodes, err := f.Nodes(ctx)
 	if err != nil {
 		return nil, err
 	}
-	return placement.Chains(candidates(nodes), bytes, f.cfg.Policy, f.cfg.Rand())
+	return placement.Chains(candidates(nodes, reserved), bytes, f.cfg.Policy, f.cfg.Rand())
 }
 
 // Room is the greatest upload that would find a place now; 0 if none does.
-func (f *Fleet) Room(ctx context.Context) (int64, error) {
+func (f *Fleet) Room(ctx context.Context, reserved map[id.Node]int64) (int64, error) {
 	nodes, err := f.Nodes(ctx)
 	if err != nil {
 		return 0, err
 	}
-	return placement.Room(candidates(nodes), f.cfg.Policy), nil
+	return placement.Room(candidates(nodes, reserved), f.cfg.Policy), nil
 }
 
-func candidates(nodes []Node) []placement.Candidate {
+func candidates(nodes []Node, reserved map[id.Node]int64) []placement.Candidate {
 	var all []placement.Candidate
 	for _, n := range nodes {
 		if n.Writable {
-			all = append(all, placement.Candidate{Node: n.ID, Exposure: n.Exposure, Free: n.Free()})
+			all = append(all, placement.Candidate{Node: n.ID, Exposure: n.Exposure, Free: max(n.Free()-reserved[n.ID], 0)})
 		}
 	}
 	return all

@@ -253,15 +253,15 @@ func TestAnotherServerHears(t *testing.T) {
 func TestChainsOfTheFleet(t *testing.T) {
 	w := newWorld(t)
 	a, b := w.joined("Alpha", "DE"), w.joined("Beta", "NZ")
-	if chains, err := w.Chains(t.Context(), 1<<30); err != nil || len(chains) != 2 {
+	if chains, err := w.Chains(t.Context(), 1<<30, nil); err != nil || len(chains) != 2 {
 		t.Errorf("%v, %v", chains, err)
 	}
 	b.Used = b.Capacity - 1<<29
 	w.beat(b)
-	if room, err := w.Room(t.Context()); err != nil || room != 1<<29 {
+	if room, err := w.Room(t.Context(), nil); err != nil || room != 1<<29 {
 		t.Errorf("room %d, %v", room, err)
 	}
-	if _, err := w.Chains(t.Context(), 1<<30); !errors.Is(err, placement.ErrNoPlacement) {
+	if _, err := w.Chains(t.Context(), 1<<30, nil); !errors.Is(err, placement.ErrNoPlacement) {
 		t.Errorf("full: %v", err)
 	}
 	tied := w.node("Delta", "IS")
@@ -270,11 +270,11 @@ func TestChainsOfTheFleet(t *testing.T) {
 		t.Fatal(err)
 	}
 	w.beat(tied)
-	if _, err := w.Chains(t.Context(), 1<<30); !errors.Is(err, placement.ErrNoPlacement) {
+	if _, err := w.Chains(t.Context(), 1<<30, nil); !errors.Is(err, placement.ErrNoPlacement) {
 		t.Errorf("Alpha stores for Delta: %v", err)
 	}
 	w.joined("Epsilon", "CH")
-	chains, err := w.Chains(t.Context(), 1<<30)
+	chains, err := w.Chains(t.Context(), 1<<30, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -345,7 +345,7 @@ func TestAStoreThatFails(t *testing.T) {
 	if _, err := w.Join(t.Context(), w.invite(), n.Declaration(t)); !errors.Is(err, errDisk) {
 		t.Errorf("%v", err)
 	}
-	if _, err := w.Chains(t.Context(), 1); !errors.Is(err, errDisk) {
+	if _, err := w.Chains(t.Context(), 1, nil); !errors.Is(err, errDisk) {
 		t.Errorf("%v", err)
 	}
 }

@@ -25,7 +25,7 @@ func TestJourneyFromInviteToReceipts(t *testing.T) {
 	if answer := w.beat(a); len(answer.Orders) != 0 || answer.More || answer.Epoch != pinned.Epoch || !answer.Time.Equal(w.clock.Now()) {
 		t.Errorf("a first heartbeat is answered with %+v", answer)
 	}
-	if chains, err := w.Chains(t.Context(), 1<<20); err != nil || len(chains) != 2 || len(chains[0]) != 2 {
+	if chains, err := w.Chains(t.Context(), 1<<20, nil); err != nil || len(chains) != 2 || len(chains[0]) != 2 {
 		t.Fatalf("%v, %v", chains, err)
 	}
 
@@ -205,7 +205,7 @@ func TestJourneyOfAWipedNode(t *testing.T) {
 	if n := strings.Count(w.log.String(), "forgot orders"); n != 1 || !w.logged("ERROR", "forgot orders", a.ID.String()) {
 		t.Errorf("the loss is logged %d times", n)
 	}
-	if _, err := w.Chains(t.Context(), 1); err == nil {
+	if _, err := w.Chains(t.Context(), 1, nil); err == nil {
 		t.Error("a wiped node is given data")
 	}
 	// It closes the old uploads again, so that replayed tickets store nothing.
@@ -227,7 +227,7 @@ func TestJourneyOfAWipedNode(t *testing.T) {
 	if seen := w.see(c); !seen.Writable || seen.URL != seen.Origin {
 		t.Errorf("%+v", seen)
 	}
-	if _, err := w.Chains(t.Context(), 1); err != nil {
+	if _, err := w.Chains(t.Context(), 1, nil); err != nil {
 		t.Errorf("with its successor: %v", err)
 	}
 	w.clock.Add(15 * time.Second)

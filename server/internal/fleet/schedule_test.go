@@ -177,7 +177,7 @@ func (m *schedule) check(t *rapid.T) {
 			exposures = append(exposures, n.Exposure)
 		}
 	}
-	chains, err := m.Chains(m.t.Context(), bytes)
+	chains, err := m.Chains(m.t.Context(), bytes, nil)
 	if (err == nil) != placement.Satisfies(exposures, 2) || err != nil && !errors.Is(err, placement.ErrNoPlacement) {
 		t.Fatalf("%v with %d nodes that can: %+v", err, len(exposures), exposures)
 	}

@@ -47,9 +47,9 @@ func New(cfg Config) http.Handler {
 	api.GetInfo.Handle(mux, s.failed, s.getInfo)
 	api.OpenUpload.Handle(mux, s.failed, s.openUpload)
 	api.GetUpload.Handle(mux, s.failed, s.getUpload)
-	api.ExtendUpload.Handle(mux, s.failed, s.extendUpload)
-	api.StagePage.Handle(mux, s.failed, s.stagePage)
-	api.CommitUpload.Handle(mux, s.failed, s.commitUpload)
+	api.ExtendUpload.HandleAdmitted(mux, s.failed, s.owner, s.extendUpload)
+	api.StagePage.HandleAdmitted(mux, s.failed, s.owner, s.stagePage)
+	api.CommitUpload.HandleAdmitted(mux, s.failed, s.owner, s.commitUpload)
 	api.AbandonUpload.Handle(mux, s.failed, s.abandonUpload)
 	api.LookLink.Handle(mux, s.failed, s.lookLink)
 	api.StartSession.Handle(mux, s.failed, s.startSession)
@@ -59,7 +59,21 @@ func New(cfg Config) http.Handler {
 	api.RevokeLink.Handle(mux, s.failed, s.revokeLink)
 	api.JoinNode.Handle(mux, s.failed, s.joinNode)
 	api.Heartbeat.Handle(mux, s.failed, s.heartbeat)
-	return Guard(s.Log, known(mux))
+	return Guard(s.Log, safe(known(mux)))
+}
+
+// safe says of every answer that it is data for the service's own pages, to be
+// shown, run, framed and kept nowhere.
+func safe(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		header := w.Header()
+		header.Set("X-Content-Type-Options", "nosniff")
+		header.Set("Cross-Origin-Resource-Policy", "same-origin")
+		header.Set("Referrer-Policy", "no-referrer")
+		header.Set("Content-Security-Policy", "default-src 'none'; frame-ancestors 'none'")
+		header.Set("Cache-Control", "no-store")
+		next.ServeHTTP(w, r)
+	})
 }
 
 // failed notes an error that callers are not told.

@@ -170,8 +170,13 @@ func (r *rig) raw(method, path, secret, body string, change ...func(*http.Reques
 	} else if bytes.Contains(raw, []byte("null")) {
 		r.Errorf("%s %s answers with null: %s", method, path, raw)
 	}
-	if res.Header.Get("Cache-Control") != "no-store" {
-		r.Errorf("%s %s: Cache-Control %q", method, path, res.Header.Get("Cache-Control"))
+	for header, want := range map[string]string{
+		"Cache-Control": "no-store", "X-Content-Type-Options": "nosniff", "Cross-Origin-Resource-Policy": "same-origin",
+		"Referrer-Policy": "no-referrer", "Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'",
+	} {
+		if have := res.Header.Get(header); have != want {
+			r.Errorf("%s %s: %s is %q", method, path, header, have)
+		}
 	}
 	return res.StatusCode, p.Code, string(raw)
 }

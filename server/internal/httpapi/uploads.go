@@ -44,6 +44,15 @@ func (s *server) openUpload(ctx context.Context, _ api.Request, req api.OpenUplo
 	return s.grant(ctx, grant, err)
 }
 
+// owner lets in who has the upload's secret.
+func (s *server) owner(ctx context.Context, r api.Request) error {
+	upload, err := pathID[id.Upload](r, "upload", api.UploadUnknown)
+	if err != nil {
+		return err
+	}
+	return problem(s.Uploads.Admit(ctx, upload, r.Secret))
+}
+
 func (s *server) getUpload(ctx context.Context, r api.Request, _ api.Empty) (api.UploadGrant, error) {
 	upload, err := pathID[id.Upload](r, "upload", api.UploadUnknown)
 	if err != nil {

@@ -15,6 +15,7 @@ import (
 	"strings"
 
 	"holdfast/format/id"
+	"holdfast/server/internal/dir"
 )
 
 // ErrKey: a key file is damaged or readable by others.
@@ -23,13 +24,13 @@ var ErrKey = errors.New("key file")
 // Keys are the server's signing keys. Nodes pin their public halves when they join.
 type Keys struct{ Ticket, Order ed25519.PrivateKey }
 
-// Load reads the keys from dir and makes those that are not there yet.
-func Load(dir string) (Keys, error) {
-	ticket, err := load(filepath.Join(dir, "ticket.key"))
+// Load reads the keys from folder and makes those that are not there yet.
+func Load(folder string) (Keys, error) {
+	ticket, err := load(filepath.Join(folder, "ticket.key"))
 	if err != nil {
 		return Keys{}, err
 	}
-	order, err := load(filepath.Join(dir, "order.key"))
+	order, err := load(filepath.Join(folder, "order.key"))
 	if err != nil {
 		return Keys{}, err
 	}
@@ -80,19 +81,8 @@ func create(path string) (ed25519.PrivateKey, error) {
 	if err != nil {
 		return nil, fmt.Errorf("make key: %w", err)
 	}
-	if err := syncDir(filepath.Dir(path)); err != nil {
+	if err := dir.Sync(filepath.Dir(path)); err != nil {
 		return nil, fmt.Errorf("make key: %w", err)
 	}
 	return ed25519.NewKeyFromSeed(seed[:]), nil
-}
-
-func syncDir(path string) error {
-	if runtime.GOOS == "windows" {
-		return nil // directories cannot be synced there, and renames are in the journal
-	}
-	dir, err := os.Open(path)
-	if err != nil {
-		return err
-	}
-	return errors.Join(dir.Sync(), dir.Close())
 }

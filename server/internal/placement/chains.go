@@ -26,6 +26,25 @@ type Candidate struct {
 // policy of two copies.
 type Chain []id.Node
 
+// Expected are the nodes at which the bytes of an upload with these chains are
+// expected, each named once: the first two of every chain. Others get bytes only
+// when one of those fails.
+func Expected(chains []Chain) []id.Node {
+	var nodes []id.Node
+	for _, chain := range chains {
+		for _, node := range chain[:min(expected, len(chain))] {
+			if !slices.Contains(nodes, node) {
+				nodes = append(nodes, node)
+			}
+		}
+	}
+	slices.SortFunc(nodes, func(a, b id.Node) int { return slices.Compare(a[:], b[:]) })
+	return nodes
+}
+
+// expected is how many nodes of a chain get bytes unless one fails.
+const expected = 2
+
 // Policy bounds what Chains makes.
 type Policy struct {
 	// Copies is the least length of a chain.

@@ -15,10 +15,10 @@ import (
 type uploads struct{ *Fleet }
 
 // Chains implements upload.Fleet.
-func (f uploads) Chains(_ context.Context, bytes int64) ([]placement.Chain, error) {
+func (f uploads) Chains(_ context.Context, bytes int64, reserved map[id.Node]int64) ([]placement.Chain, error) {
 	var chain placement.Chain
 	for _, i := range f.Order {
-		if n := f.Nodes[i]; !f.Away[n.ID] && bytes <= f.Free {
+		if n := f.Nodes[i]; !f.Away[n.ID] && bytes <= f.Free-reserved[n.ID] {
 			chain = append(chain, n.ID)
 		}
 	}
@@ -36,14 +36,20 @@ func (f uploads) Members(context.Context) ([]upload.Node, error) {
 	for _, n := range f.Nodes {
 		nodes = append(nodes, upload.Node{
 			ID: n.ID, Public: n.Declared.Public[:], URL: n.Declared.URL, Declaration: ticket.Text(n.Declaration), Exposure: n.Exposure(),
-			Writable: !f.Away[n.ID] && !f.Lost[n.ID], Counts: !f.Lost[n.ID],
+			Free: f.Free, Writable: !f.Away[n.ID] && !f.Lost[n.ID], Counts: !f.Lost[n.ID],
 		})
 	}
 	return nodes, nil
 }
 
 // Room implements upload.Fleet.
-func (f uploads) Room(context.Context) (int64, error) { return f.Free, nil }
+func (f uploads) Room(_ context.Context, reserved map[id.Node]int64) (int64, error) {
+	room := f.Free
+	for _, n := range f.Nodes {
+		room = min(room, f.Free-reserved[n.ID])
+	}
+	return room, nil
+}
 
 type links struct{ *Fleet }
 

@@ -34,7 +34,7 @@ var (
 	ErrRequest = errors.New("the request is not valid")
 )
 
-// LimitedError: too many tries with a wrong key, or too many sessions at once.
+// LimitedError: too many tries, of a wrong key or of something else that is counted.
 type LimitedError struct{ Wait time.Duration }
 
 // Error implements error.

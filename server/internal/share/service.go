@@ -4,7 +4,6 @@ import (
 	"context"
 	"crypto/ed25519"
 	"crypto/sha256"
-	"errors"
 	"fmt"
 	"sync"
 	"time"
@@ -18,10 +17,9 @@ const (
 	sessionLife = 24 * time.Hour
 	// ticketLife is how long a read ticket is good; clients renew it before.
 	ticketLife = 5 * time.Minute
-	// maxSessions of one link at once: who has the key could fill the database otherwise.
+	// maxSessions of one link at once: who has the key could fill the database
+	// otherwise. Beyond it the oldest ends, so that nobody can keep others out.
 	maxSessions = 10_000
-	// sessionWait is what is asked of somebody who meets that limit.
-	sessionWait = time.Minute
 )
 
 // Node is a member of the fleet as readers need it.
@@ -134,9 +132,6 @@ func (s *Service) Start(ctx context.Context, handle id.Handle, key Key) (Started
 	now := s.now()
 	session := Session{Hash: sessionHash(handle, token), Expires: now.Add(sessionLife).Unix()}
 	l, ends, err := s.store.StartSession(ctx, handle, session, now.Unix(), maxSessions)
-	if errors.Is(err, ErrSession) {
-		err = &LimitedError{sessionWait}
-	}
 	if err != nil {
 		return Started{}, fmt.Errorf("start download: %w", err)
 	}

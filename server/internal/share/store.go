@@ -17,8 +17,8 @@ type Store interface {
 	FailLink(ctx context.Context, handle id.Handle, change func(free int64) (int64, error)) error
 	// StartSession counts a download and adds a session, if the link is live,
 	// has not expired at now, and has a download left: else ErrExpired and the
-	// like, or ErrUsedUp. If the link has most sessions alive already it fails
-	// with ErrSession. A session with that hash that is alive at now is found again:
+	// like, or ErrUsedUp. If the link has more than most sessions alive then, the
+	// oldest end, by when they would. A session with that hash that is alive at now is found again:
 	// nothing is counted or changed. It returns the link with its new count, and
 	// when the session ends.
 	StartSession(ctx context.Context, handle id.Handle, s Session, now int64, most int) (l Link, ends int64, err error)

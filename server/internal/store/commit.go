@@ -24,6 +24,11 @@ const anyNode = 0
 // CommitUpload implements upload.Store.
 func (s *Store) CommitUpload(ctx context.Context, wanted id.Upload, f func(upload.Upload, upload.Tx) error) error {
 	return s.write(ctx, func(tx *sql.Tx) error {
+		// The same commit may come twice at once: the second one waits here, and then
+		// sees that the upload is committed.
+		if err := exec(ctx, tx, "take upload", `UPDATE upload SET state = state WHERE id = $1`, wanted[:]); err != nil {
+			return err
+		}
 		num, u, err := readUpload(ctx, tx, wanted)
 		if err != nil {
 			return err
@@ -189,9 +194,12 @@ func (c *commitTx) Close(ctx context.Context, day int64, digest, answer []byte, 
 			return err
 		}
 	}
-	if err := exec(ctx, c.tx, "drop pages", `DELETE FROM staged_page WHERE upload = $1`, c.upload); err != nil {
+	if err := unstage(ctx, c.tx, c.upload); err != nil {
 		return err
 	}
-	return exec(ctx, c.tx, "close upload", `UPDATE upload SET state = $2, closes_at = 0, closed_day = $3, staged = 0, digest = $4, answer = $5 WHERE num = $1`,
+	if err := release(ctx, c.tx, c.upload); err != nil {
+		return err
+	}
+	return exec(ctx, c.tx, "close upload", `UPDATE upload SET state = $2, closes_at = 0, closed_day = $3, digest = $4, answer = $5 WHERE num = $1`,
 		c.upload, upload.Committed, day, digest, answer)
 }

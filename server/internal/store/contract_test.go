@@ -1,6 +1,7 @@
 package store
 
 import (
+	"context"
 	"testing"
 
 	"holdfast/server/internal/storetest"
@@ -8,7 +9,29 @@ import (
 
 // constructors are the databases on which every contract suite runs.
 var constructors = map[string]func(*testing.T) storetest.Store{
-	"sqlite": func(t *testing.T) storetest.Store { return open(t) },
+	"sqlite": func(t *testing.T) storetest.Store {
+		s := open(t)
+		t.Cleanup(func() { s.checkCounts(t) })
+		return s
+	},
+}
+
+// checkCounts: what is counted as it changes is what there is, whatever a test did.
+func (s *Store) checkCounts(t *testing.T) {
+	t.Helper()
+	for what, query := range map[string]string{
+		"reserved bytes":          `SELECT (SELECT reserved FROM total) - (SELECT COALESCE(SUM(reserved), 0) FROM upload)`,
+		"uploads that reserve":    `SELECT (SELECT uploads FROM total) - (SELECT COUNT(*) FROM upload WHERE reserved > 0)`,
+		"open uploads":            `SELECT COUNT(*) FROM upload WHERE state = 1 AND reserved <> budget OR state = 2 AND reserved <> 0`,
+		"staged bytes":            `SELECT (SELECT staged FROM total) - (SELECT COALESCE(SUM(LENGTH(body)), 0) FROM staged_page)`,
+		"bytes reserved at nodes": `SELECT COUNT(*) FROM node WHERE reserved <> (SELECT COALESCE(SUM(u.reserved), 0) FROM reservation r JOIN upload u ON u.num = r.upload WHERE r.node = node.num)`,
+		"reservations":            `SELECT COUNT(*) FROM reservation r WHERE NOT EXISTS (SELECT 1 FROM upload u WHERE u.num = r.upload AND u.reserved > 0)`,
+	} {
+		var off int64
+		if err := s.reader.QueryRowContext(context.Background(), query).Scan(&off); err != nil || off != 0 {
+			t.Errorf("%s are counted wrong by %d, %v", what, off, err)
+		}
+	}
 }
 
 func TestContracts(t *testing.T) {

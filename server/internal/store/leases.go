@@ -12,26 +12,23 @@ import (
 
 var _ loop.Leases = (*Store)(nil)
 
-// TakeLease implements loop.Leases.
+// TakeLease implements loop.Leases. One statement looks and takes: of two that
+// come at once the second one looks at what the first one left. Nobody takes a
+// lease for twice as long as its holders do: such a one was taken before the clock
+// was set back, and fences keep its holder out.
 func (s *Store) TakeLease(ctx context.Context, name string, holder id.Bytes32, now, until int64) (epoch int64, err error) {
 	err = s.write(ctx, func(tx *sql.Tx) error {
-		var have []byte
-		var end int64
-		err := tx.QueryRowContext(ctx, `SELECT epoch, holder, until FROM lease WHERE name = $1`, name).Scan(&epoch, &have, &end)
-		switch {
-		case errors.Is(err, sql.ErrNoRows):
-			epoch = 1
-			return exec(ctx, tx, "add lease", `INSERT INTO lease (name, epoch, holder, until) VALUES ($1, $2, $3, $4)`, name, epoch, holder[:], until)
-		case err != nil:
-			return fmt.Errorf("read lease: %w", err)
-		// Nobody takes a lease for so long: it was taken before the clock was set
-		// back, and fences keep its holder out.
-		case string(have) != string(holder[:]) && end > now && end-now <= 2*(until-now):
+		err := tx.QueryRowContext(ctx, `INSERT INTO lease (name, epoch, holder, until) VALUES ($1, 1, $2, $3)
+			ON CONFLICT (name) DO UPDATE SET epoch = CASE WHEN lease.holder = excluded.holder THEN lease.epoch ELSE lease.epoch + 1 END,
+				holder = excluded.holder, until = excluded.until
+			WHERE lease.holder = excluded.holder OR lease.until <= $4 OR lease.until > $5 RETURNING epoch`, name, holder[:], until, now, now+2*(until-now)).Scan(&epoch)
+		if errors.Is(err, sql.ErrNoRows) {
 			return loop.ErrHeld
-		case string(have) != string(holder[:]):
-			epoch++
 		}
-		return exec(ctx, tx, "take lease", `UPDATE lease SET epoch = $2, holder = $3, until = $4 WHERE name = $1`, name, epoch, holder[:], until)
+		if err != nil {
+			return fmt.Errorf("take lease: %w", err)
+		}
+		return nil
 	})
 	return epoch, err
 }

@@ -5,6 +5,7 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"math"
 
 	"holdfast/format/id"
 	"holdfast/server/internal/share"
@@ -200,15 +201,16 @@ func (r *linkReader) Holders(ctx context.Context) ([]id.Node, error) {
 // FailLink implements share.Store.
 func (s *Store) FailLink(ctx context.Context, handle id.Handle, change func(int64) (int64, error)) error {
 	return s.write(ctx, func(tx *sql.Tx) error {
-		free, err := readTries(ctx, tx, handle)
+		var free int64 // read by a change of the row, so that nobody else reads the same
+		err := tx.QueryRowContext(ctx, `INSERT INTO link_failure (handle, free) VALUES ($1, 0)
+			ON CONFLICT (handle) DO UPDATE SET free = link_failure.free RETURNING free`, handle[:]).Scan(&free)
 		if err != nil {
-			return err
+			return fmt.Errorf("read tries: %w", err)
 		}
 		if free, err = change(free); err != nil {
 			return err
 		}
-		return exec(ctx, tx, "count failure", `INSERT INTO link_failure (handle, free) VALUES ($1, $2)
-			ON CONFLICT (handle) DO UPDATE SET free = excluded.free`, handle[:], free)
+		return exec(ctx, tx, "count failure", `UPDATE link_failure SET free = $2 WHERE handle = $1`, handle[:], free)
 	})
 }
 
@@ -222,32 +224,68 @@ func (s *Store) StartSession(ctx context.Context, handle id.Handle, session shar
 		if err := row.Stands(now); err != nil {
 			return err
 		}
-		if ends, err = readSession(ctx, tx, row.num, session.Hash); err != nil {
+		added, err := addSession(ctx, tx, row.num, session, now)
+		if err != nil {
 			return err
 		}
-		if ends > now { // started before; the answer was lost, or the caller goes on
-			l = row.Link
-			return nil
+		if added {
+			err = countDownload(ctx, tx, row.num, now)
 		}
-		if left, limited := row.Left(); limited && left == 0 {
-			return share.ErrUsedUp
+		if err == nil && added {
+			err = endOldest(ctx, tx, row.num, session, now, most)
 		}
-		var alive int
-		if err := tx.QueryRowContext(ctx, `SELECT COUNT(*) FROM link_session WHERE link = $1 AND expires > $2`, row.num, now).Scan(&alive); err != nil {
-			return fmt.Errorf("count sessions: %w", err)
-		}
-		if alive >= most {
-			return share.ErrSession
-		}
-		if err := exec(ctx, tx, "add session", `INSERT INTO link_session (token, link, expires) VALUES ($1, $2, $3)
-			ON CONFLICT (token) DO UPDATE SET expires = excluded.expires`, session.Hash[:], row.num, session.Expires); err != nil {
+		if err != nil {
 			return err
 		}
-		l, ends = row.Link, session.Expires
-		l.Downloads++
-		return exec(ctx, tx, "count download", `UPDATE link SET downloads = downloads + 1 WHERE num = $1`, row.num)
+		if row, err = readLink(ctx, tx, handle); err != nil {
+			return err
+		}
+		l = row.Link
+		ends, err = readSession(ctx, tx, row.num, session.Hash)
+		return err
 	})
 	return l, ends, err
+}
+
+// addSession adds a session, unless it was started before and lives: then the
+// answer was lost, or its owner goes on.
+func addSession(ctx context.Context, tx *sql.Tx, link int64, session share.Session, now int64) (added bool, err error) {
+	changed, err := affected(tx.ExecContext(ctx, `INSERT INTO link_session (token, link, expires) VALUES ($1, $2, $3)
+		ON CONFLICT (token) DO UPDATE SET expires = excluded.expires WHERE link_session.expires <= $4`, session.Hash[:], link, session.Expires, now))
+	if err != nil {
+		return false, fmt.Errorf("add session: %w", err)
+	}
+	return changed > 0, nil
+}
+
+// countDownload counts a download if the link, as it stands when it is counted,
+// has one left.
+func countDownload(ctx context.Context, tx *sql.Tx, link, now int64) error {
+	counted, err := affected(tx.ExecContext(ctx, `UPDATE link SET downloads = downloads + 1
+		WHERE num = $1 AND state = $2 AND expires > $3 AND (download_limit = 0 OR downloads < download_limit)`, link, share.Live, now))
+	if err != nil {
+		return fmt.Errorf("count download: %w", err)
+	}
+	if counted == 1 {
+		return nil
+	}
+	l := share.Link{}
+	if err := tx.QueryRowContext(ctx, `SELECT state, expires FROM link WHERE num = $1`, link).Scan(&l.State, &l.Expires); err != nil {
+		return fmt.Errorf("read link: %w", err)
+	}
+	if err := l.Stands(now); err != nil {
+		return err
+	}
+	return share.ErrUsedUp
+}
+
+// endOldest ends the oldest of a link's living sessions beyond most, of which
+// the one that was just added is one. The link's row was changed before, so that
+// nobody adds another meanwhile.
+func endOldest(ctx context.Context, tx *sql.Tx, link int64, added share.Session, now int64, most int) error {
+	return exec(ctx, tx, "end oldest sessions", `DELETE FROM link_session WHERE token IN (
+		SELECT token FROM link_session WHERE link = $1 AND expires > $2 AND token <> $3 ORDER BY expires DESC LIMIT $4 OFFSET $5)`,
+		link, now, added.Hash[:], math.MaxInt32, most-1)
 }
 
 // EndLink implements share.Store.
@@ -257,6 +295,15 @@ func (s *Store) EndLink(ctx context.Context, handle id.Handle, state share.State
 		if err != nil || l.State != share.Live {
 			return err
 		}
+		// First the link's own row: who starts a download is seen, or sees the end.
+		ended, err := affected(tx.ExecContext(ctx, `UPDATE link SET state = $2, ended_day = $3, upload = NULL, auth = NULL, record = NULL, listing = NULL,
+			expires = 0, download_limit = 0, downloads = 0, bytes = 0 WHERE num = $1 AND state = $4`, l.num, state, day, share.Live))
+		if err != nil {
+			return fmt.Errorf("end link: %w", err)
+		}
+		if ended == 0 {
+			return nil // somebody was faster, with a reason that stays
+		}
 		nodes, err := chainNodes(ctx, tx, l.upload)
 		if err != nil {
 			return err
@@ -264,27 +311,31 @@ func (s *Store) EndLink(ctx context.Context, handle id.Handle, state share.State
 		if err := enqueueDelete(ctx, tx, l.Upload, nodes, day); err != nil {
 			return err
 		}
-		for _, step := range []struct{ what, query string }{
-			{"destroy sessions", `DELETE FROM link_session WHERE link IN (SELECT num FROM link WHERE upload = $1)`},
-			{"destroy extents", `DELETE FROM extent WHERE revision IN (SELECT num FROM revision WHERE upload = $1)`},
-			{"destroy revisions", `DELETE FROM revision WHERE upload = $1`},
-			{"destroy copies", `DELETE FROM copy WHERE blob IN (SELECT num FROM blob WHERE upload = $1)`},
-			{"destroy blobs", `DELETE FROM blob WHERE upload = $1`},
-			{"destroy chains", `DELETE FROM upload_chain_node WHERE upload = $1`},
-		} {
-			if err := exec(ctx, tx, step.what, step.query, l.upload); err != nil {
-				return err
-			}
+		if err := exec(ctx, tx, "destroy sessions", `DELETE FROM link_session WHERE link = $1`, l.num); err != nil {
+			return err
 		}
 		if err := exec(ctx, tx, "destroy tries", `DELETE FROM link_failure WHERE handle = $1`, handle[:]); err != nil {
 			return err
 		}
-		if err := exec(ctx, tx, "end link", `UPDATE link SET state = $2, ended_day = $3, upload = NULL, auth = NULL, record = NULL, listing = NULL,
-			expires = 0, download_limit = 0, downloads = 0, bytes = 0 WHERE num = $1`, l.num, state, day); err != nil {
+		return destroyUpload(ctx, tx, l.upload)
+	})
+}
+
+// destroyUpload destroys a committed upload with all that it brought.
+func destroyUpload(ctx context.Context, tx *sql.Tx, num int64) error {
+	for _, step := range []struct{ what, query string }{
+		{"destroy extents", `DELETE FROM extent WHERE revision IN (SELECT num FROM revision WHERE upload = $1)`},
+		{"destroy revisions", `DELETE FROM revision WHERE upload = $1`},
+		{"destroy copies", `DELETE FROM copy WHERE blob IN (SELECT num FROM blob WHERE upload = $1)`},
+		{"destroy blobs", `DELETE FROM blob WHERE upload = $1`},
+		{"destroy chains", `DELETE FROM upload_chain_node WHERE upload = $1`},
+		{"destroy upload", `DELETE FROM upload WHERE num = $1`},
+	} {
+		if err := exec(ctx, tx, step.what, step.query, num); err != nil {
 			return err
 		}
-		return exec(ctx, tx, "destroy upload", `DELETE FROM upload WHERE num = $1`, l.upload)
-	})
+	}
+	return nil
 }
 
 func (s *Store) handles(ctx context.Context, query string, args ...any) (out []id.Handle, err error) {

@@ -32,18 +32,22 @@ func (s *Store) migrate(ctx context.Context, file string) (err error) {
 		return fmt.Errorf("migrate: %w", err)
 	}
 	defer func() { err = errors.Join(err, l.Release()) }()
-	files, err := fs.Sub(migrations, "migrations")
-	if err != nil {
-		return fmt.Errorf("migrate: %w", err)
+	steps, err := s.migrations()
+	if err == nil {
+		_, err = steps.Up(ctx)
 	}
-	provider, err := goose.NewProvider(goose.DialectSQLite3, s.writer, translated{files, forSQLite}, goose.WithDisableGlobalRegistry(true))
 	if err != nil {
-		return fmt.Errorf("migrate: %w", err)
-	}
-	if _, err := provider.Up(ctx); err != nil {
 		return fmt.Errorf("migrate: %w", err)
 	}
 	return nil
+}
+
+func (s *Store) migrations() (*goose.Provider, error) {
+	files, err := fs.Sub(migrations, "migrations")
+	if err != nil {
+		return nil, err
+	}
+	return goose.NewProvider(goose.DialectSQLite3, s.writer, translated{files, forSQLite}, goose.WithDisableGlobalRegistry(true))
 }
 
 // translated is a file system whose SQL files are in another dialect.

@@ -57,7 +57,7 @@ func TestPostgreSQL(t *testing.T) {
 	var script strings.Builder
 	up, down := migrationTexts(t)
 	script.WriteString(up + "\n\n")
-	for i, statement := range statements(t) {
+	for i, statement := range executed(t) {
 		fmt.Fprintf(&script, "PREPARE s%d AS %s;\n\n", i, statement)
 	}
 	// What must fail shows that failures are seen.
@@ -71,8 +71,8 @@ func TestPostgreSQL(t *testing.T) {
 	}
 }
 
-// statements are those that were recorded for the texts in the source.
-func statements(t *testing.T) (all []string) {
+// executed are the statements that were recorded for the texts in the source.
+func executed(t *testing.T) (all []string) {
 	t.Helper()
 	known := map[string]bool{}
 	for _, text := range literals(t) {

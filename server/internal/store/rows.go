@@ -56,3 +56,15 @@ func nodeIDs(ctx context.Context, q queryer, query string, args ...any) ([]id.No
 	}, query, args...)
 	return nodes, err
 }
+
+// numbers are the rows of a query for one number.
+func numbers(ctx context.Context, q queryer, query string, args ...any) ([]int64, error) {
+	var all []int64
+	err := each(ctx, q, func(scan func(...any) error) error {
+		var num int64
+		err := scan(&num)
+		all = append(all, num)
+		return err
+	}, query, args...)
+	return all, err
+}

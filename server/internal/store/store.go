@@ -181,13 +181,13 @@ func checkFence(ctx context.Context, tx *sql.Tx) error {
 	if !ok {
 		return nil
 	}
-	var epoch int64
-	err := tx.QueryRowContext(ctx, `SELECT epoch FROM lease WHERE name = $1`, fence.Lease).Scan(&epoch)
-	if errors.Is(err, sql.ErrNoRows) || err == nil && epoch != fence.Epoch {
-		return loop.ErrFenced
-	}
+	// Changed to itself, the row stays the holder's until the transaction ends.
+	held, err := affected(tx.ExecContext(ctx, `UPDATE lease SET epoch = epoch WHERE name = $1 AND epoch = $2`, fence.Lease, fence.Epoch))
 	if err != nil {
 		return fmt.Errorf("check lease: %w", err)
+	}
+	if held == 0 {
+		return loop.ErrFenced
 	}
 	return nil
 }

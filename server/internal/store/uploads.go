@@ -5,6 +5,7 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"math"
 
 	"holdfast/format/id"
 	"holdfast/server/internal/placement"
@@ -16,30 +17,17 @@ var _ upload.Store = (*Store)(nil)
 // OpenUpload implements upload.Store.
 func (s *Store) OpenUpload(ctx context.Context, u upload.Upload, reserved int64, count int) error {
 	return s.write(ctx, func(tx *sql.Tx) error {
-		sum, open, err := openUploads(ctx, tx)
-		if err != nil {
+		if err := reserve(ctx, tx, u.Budget, 1, reserved, int64(count)); err != nil {
 			return err
 		}
-		if u.Budget > reserved-sum || open >= int64(count) {
-			return fmt.Errorf("%w: uploads that are open now reserve it", upload.ErrNoCapacity)
-		}
 		var num int64
-		err = tx.QueryRowContext(ctx, `INSERT INTO upload (id, state, secret, budget, closes_at) VALUES ($1, $2, $3, $4, $5) RETURNING num`,
+		err := tx.QueryRowContext(ctx, `INSERT INTO upload (id, state, secret, budget, reserved, closes_at) VALUES ($1, $2, $3, $4, $4, $5) RETURNING num`,
 			u.ID[:], upload.Open, u.Secret[:], u.Budget, u.Closes).Scan(&num)
 		if err != nil {
 			return fmt.Errorf("insert upload: %w", err)
 		}
 		return insertChains(ctx, tx, num, 0, u.Chains)
 	})
-}
-
-// openUploads is what open uploads reserve, and how many they are.
-func openUploads(ctx context.Context, q queryer) (sum, count int64, err error) {
-	err = q.QueryRowContext(ctx, `SELECT COALESCE(SUM(budget), 0), COUNT(*) FROM upload WHERE state = 1`).Scan(&sum, &count)
-	if err != nil {
-		return 0, 0, fmt.Errorf("sum reservations: %w", err)
-	}
-	return sum, count, nil
 }
 
 func insertChains(ctx context.Context, tx *sql.Tx, num int64, first int, chains []placement.Chain) error {
@@ -55,7 +43,7 @@ func insertChains(ctx context.Context, tx *sql.Tx, num int64, first int, chains 
 			}
 		}
 	}
-	return nil
+	return reserveAt(ctx, tx, num, chains)
 }
 
 // nodeNumber is the number under which a member's id is kept.
@@ -65,15 +53,6 @@ func nodeNumber(ctx context.Context, q queryer, node id.Node) (int64, error) {
 		return 0, fmt.Errorf("look up node %s: %w", node, err)
 	}
 	return num, nil
-}
-
-// Reserved implements upload.Store.
-func (s *Store) Reserved(ctx context.Context) (sum int64, err error) {
-	err = s.read(ctx, func(q queryer) error {
-		sum, _, err = openUploads(ctx, q)
-		return err
-	})
-	return sum, err
 }
 
 // Upload implements upload.Store.
@@ -137,27 +116,32 @@ func chainNodes(ctx context.Context, q queryer, num int64) ([]id.Node, error) {
 	return nodes, nil
 }
 
-// openNumber is the number of an upload that is open.
-func openNumber(ctx context.Context, q queryer, wanted id.Upload) (int64, error) {
+// lockOpen takes the row of an upload that is open, and returns its number. Until
+// the transaction ends no other one changes the upload; one that was faster is
+// seen.
+func lockOpen(ctx context.Context, tx *sql.Tx, wanted id.Upload) (int64, error) {
 	var num int64
-	var state upload.State
-	err := q.QueryRowContext(ctx, `SELECT num, state FROM upload WHERE id = $1`, wanted[:]).Scan(&num, &state)
-	if errors.Is(err, sql.ErrNoRows) {
-		return 0, upload.ErrUnknown
+	err := tx.QueryRowContext(ctx, `UPDATE upload SET state = state WHERE id = $1 AND state = $2 RETURNING num`, wanted[:], upload.Open).Scan(&num)
+	if err == nil {
+		return num, nil
 	}
+	if !errors.Is(err, sql.ErrNoRows) {
+		return 0, fmt.Errorf("take upload: %w", err)
+	}
+	known, err := exists(ctx, tx, `SELECT 1 FROM upload WHERE id = $1`, wanted[:])
 	if err != nil {
 		return 0, fmt.Errorf("read upload: %w", err)
 	}
-	if state != upload.Open {
-		return 0, upload.ErrClosed
+	if !known {
+		return 0, upload.ErrUnknown
 	}
-	return num, nil
+	return 0, upload.ErrClosed
 }
 
 // AddChains implements upload.Store.
 func (s *Store) AddChains(ctx context.Context, upload id.Upload, chains []placement.Chain) error {
 	return s.write(ctx, func(tx *sql.Tx) error {
-		num, err := openNumber(ctx, tx, upload)
+		num, err := lockOpen(ctx, tx, upload)
 		if err != nil {
 			return err
 		}
@@ -172,11 +156,7 @@ func (s *Store) AddChains(ctx context.Context, upload id.Upload, chains []placem
 // ExtendUpload implements upload.Store.
 func (s *Store) ExtendUpload(ctx context.Context, wanted id.Upload, budget, reserved int64) error {
 	return s.write(ctx, func(tx *sql.Tx) error {
-		num, err := openNumber(ctx, tx, wanted)
-		if err != nil {
-			return err
-		}
-		sum, _, err := openUploads(ctx, tx)
+		num, err := lockOpen(ctx, tx, wanted)
 		if err != nil {
 			return err
 		}
@@ -187,17 +167,21 @@ func (s *Store) ExtendUpload(ctx context.Context, wanted id.Upload, budget, rese
 		if budget <= have {
 			return nil
 		}
-		if budget-have > reserved-sum {
-			return fmt.Errorf("%w: uploads that are open now reserve it", upload.ErrNoCapacity)
+		if err := reserve(ctx, tx, budget-have, 0, reserved, math.MaxInt64); err != nil {
+			return err
 		}
-		return exec(ctx, tx, "extend upload", `UPDATE upload SET budget = $2 WHERE num = $1`, num, budget)
+		if err := exec(ctx, tx, "extend upload", `UPDATE upload SET budget = $2, reserved = $2 WHERE num = $1`, num, budget); err != nil {
+			return err
+		}
+		return exec(ctx, tx, "reserve at nodes", `UPDATE node SET reserved = reserved + $1
+			WHERE num IN (SELECT node FROM reservation WHERE upload = $2)`, budget-have, num)
 	})
 }
 
 // StagePage implements upload.Store.
-func (s *Store) StagePage(ctx context.Context, wanted id.Upload, page int, body []byte, most int64) error {
+func (s *Store) StagePage(ctx context.Context, wanted id.Upload, page int, body []byte, most, all int64) error {
 	return s.write(ctx, func(tx *sql.Tx) error {
-		num, err := openNumber(ctx, tx, wanted)
+		num, err := lockOpen(ctx, tx, wanted)
 		if err != nil {
 			return err
 		}
@@ -206,13 +190,21 @@ func (s *Store) StagePage(ctx context.Context, wanted id.Upload, page int, body 
 		if err != nil {
 			return fmt.Errorf("read staged page: %w", err)
 		}
+		more := int64(len(body)) - before
 		var total int64
-		err = tx.QueryRowContext(ctx, `UPDATE upload SET staged = staged + $2 WHERE num = $1 RETURNING staged`, num, int64(len(body))-before).Scan(&total)
+		err = tx.QueryRowContext(ctx, `UPDATE upload SET staged = staged + $2 WHERE num = $1 RETURNING staged`, num, more).Scan(&total)
 		if err != nil {
 			return fmt.Errorf("count staged bytes: %w", err)
 		}
 		if total > most {
 			return fmt.Errorf("%w: pages of %d bytes in all, at most %d for this upload", upload.ErrOverLimit, total, most)
+		}
+		counted, err := affected(tx.ExecContext(ctx, `UPDATE total SET staged = staged + $1 WHERE one = 1 AND (staged + $1 <= $2 OR $1 <= 0)`, more, all))
+		if err != nil {
+			return fmt.Errorf("count staged bytes: %w", err)
+		}
+		if counted == 0 {
+			return fmt.Errorf("%w: pages of other uploads that are open now take it", upload.ErrNoCapacity)
 		}
 		return exec(ctx, tx, "stage page", `INSERT INTO staged_page (upload, page, body) VALUES ($1, $2, $3)
 			ON CONFLICT (upload, page) DO UPDATE SET body = excluded.body`, num, page, body)
@@ -222,8 +214,11 @@ func (s *Store) StagePage(ctx context.Context, wanted id.Upload, page int, body 
 // AbandonUpload implements upload.Store.
 func (s *Store) AbandonUpload(ctx context.Context, wanted id.Upload, day int64) error {
 	return s.write(ctx, func(tx *sql.Tx) error {
-		num, err := openNumber(ctx, tx, wanted)
+		num, err := lockOpen(ctx, tx, wanted)
 		if err != nil {
+			return err
+		}
+		if err := unstage(ctx, tx, num); err != nil {
 			return err
 		}
 		nodes, err := chainNodes(ctx, tx, num)
@@ -231,9 +226,6 @@ func (s *Store) AbandonUpload(ctx context.Context, wanted id.Upload, day int64) 
 			return err
 		}
 		if err := enqueueDelete(ctx, tx, wanted, nodes, day); err != nil {
-			return err
-		}
-		if err := exec(ctx, tx, "drop pages", `DELETE FROM staged_page WHERE upload = $1`, num); err != nil {
 			return err
 		}
 		if err := exec(ctx, tx, "drop chains", `DELETE FROM upload_chain_node WHERE upload = $1`, num); err != nil {
@@ -264,23 +256,23 @@ func (s *Store) OverdueUploads(ctx context.Context, now int64, limit int) (overd
 
 // ForgetUploads implements upload.Store.
 func (s *Store) ForgetUploads(ctx context.Context, before int64, limit int) (n int, err error) {
-	const some = `(SELECT num FROM upload WHERE state <> 1 AND secret IS NOT NULL AND closed_day < $1 ORDER BY closed_day LIMIT $2)`
 	err = s.write(ctx, func(tx *sql.Tx) error {
-		n = 0
-		for _, query := range []string{
-			`DELETE FROM upload WHERE state = 3 AND num IN ` + some,
-			`UPDATE upload SET secret = NULL, digest = NULL, answer = NULL WHERE num IN ` + some,
-		} {
-			result, err := tx.ExecContext(ctx, query, before, limit-n)
-			if err != nil {
-				return fmt.Errorf("forget uploads: %w", err)
-			}
-			changed, err := result.RowsAffected()
-			if err != nil {
-				return fmt.Errorf("forget uploads: %w", err)
-			}
-			n += int(changed)
+		nums, err := numbers(ctx, tx, `SELECT num FROM upload WHERE state <> 1 AND secret IS NOT NULL AND closed_day < $1 ORDER BY closed_day LIMIT $2`, before, limit)
+		if err != nil {
+			return fmt.Errorf("list uploads to forget: %w", err)
 		}
+		for _, num := range nums {
+			if err := release(ctx, tx, num); err != nil { // of nodes that never answered
+				return err
+			}
+			if err := exec(ctx, tx, "forget upload", `UPDATE upload SET secret = NULL, digest = NULL, answer = NULL WHERE num = $1`, num); err != nil {
+				return err
+			}
+			if err := exec(ctx, tx, "forget upload", `DELETE FROM upload WHERE num = $1 AND state = $2`, num, upload.Abandoned); err != nil {
+				return err
+			}
+		}
+		n = len(nums)
 		return nil
 	})
 	return n, err

@@ -25,7 +25,7 @@ func Links(t *testing.T, open func(*testing.T) Store) {
 		"tries are counted":                    triesCounted,
 		"sessions are counted":                 sessionsCounted,
 		"a limit is never exceeded":            limitHolds,
-		"sessions at once are bounded":         sessionsBounded,
+		"too many sessions end the oldest":     sessionsBounded,
 		"no session of what has ended":         noSessionAfter,
 		"a session that lives is found again":  sessionsFound,
 		"an ended link keeps nothing":          endedKeepsNothing,
@@ -243,14 +243,42 @@ func limitHolds(s *suite) {
 
 func sessionsBounded(s *suite) {
 	_, send := s.committed(0)
-	for range 3 {
-		_, _, err := s.StartSession(s.Context(), send.Link.Handle, share.Session{Hash: id.New32(), Expires: now + 5}, now, 3)
-		s.must(err)
-	}
-	_, _, err := s.StartSession(s.Context(), send.Link.Handle, share.Session{Hash: id.New32(), Expires: now + 5}, now, 3)
-	s.want(err, share.ErrSession)
-	_, _, err = s.StartSession(s.Context(), send.Link.Handle, share.Session{Hash: id.New32(), Expires: now + 50}, now+5, 3)
+	_, other := s.committed(0)
+	kept, err := s.start(other.Link.Handle, now+1)
 	s.must(err)
+	var all []share.Session
+	for n := range int64(20) {
+		session := share.Session{Hash: id.New32(), Expires: now + 50 + n/4} // some end together
+		l, _, err := s.StartSession(s.Context(), send.Link.Handle, session, now, 3)
+		s.must(err)
+		all = append(all, session)
+		if l.Downloads != n+1 {
+			s.Errorf("%d downloads counted, want %d", l.Downloads, n+1)
+		}
+		s.read(send.Link.Handle, func(ctx context.Context, _ share.Link, r share.Reader) {
+			alive := 0
+			for _, known := range all {
+				ends, err := r.Session(ctx, known.Hash)
+				s.must(err)
+				if ends > 0 {
+					alive++
+				}
+			}
+			if ends, err := r.Session(ctx, session.Hash); err != nil || ends != session.Expires || alive != min(len(all), 3) {
+				s.Errorf("session %d ends %d, %v; %d alive", n, ends, err, alive)
+			}
+		})
+	}
+	s.read(send.Link.Handle, func(ctx context.Context, _ share.Link, r share.Reader) {
+		if ends, err := r.Session(ctx, all[0].Hash); err != nil || ends != 0 {
+			s.Errorf("the oldest is left: %d, %v", ends, err)
+		}
+	})
+	s.read(other.Link.Handle, func(ctx context.Context, _ share.Link, r share.Reader) {
+		if ends, err := r.Session(ctx, kept.Hash); err != nil || ends != now+1 {
+			s.Errorf("another link's session: %d, %v", ends, err)
+		}
+	})
 }
 
 func noSessionAfter(s *suite) {

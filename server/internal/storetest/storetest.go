@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"holdfast/format/id"
+	"holdfast/format/ticket"
 	"holdfast/server/internal/fleet"
 	"holdfast/server/internal/loop"
 	"holdfast/server/internal/placement"
@@ -27,6 +28,8 @@ type Store interface {
 	// From the fleet: chains refer to nodes that are there.
 	AddInvite(ctx context.Context, invite fleet.Invitation, now time.Time) error
 	AdmitNode(ctx context.Context, m fleet.Member, invite [sha256.Size]byte, now time.Time) error
+	RemoveNode(ctx context.Context, node id.Node) error
+	SaveReport(ctx context.Context, r fleet.Report) error
 	Issued(ctx context.Context, node id.Node) (fleet.Progress, error)
 }
 
@@ -79,6 +82,22 @@ func (s *suite) want(err, target error) {
 	if !errors.Is(err, target) {
 		s.Fatalf("have %v, want %v", err, target)
 	}
+}
+
+// answered stores the receipt of an order of the first epoch.
+func (s *suite) answered(node id.Node, number int64) {
+	s.Helper()
+	s.must(Answer(s.Context(), s.Store, node, number))
+}
+
+// Answer stores the receipt of an order of the first epoch, as a node's heartbeat does.
+func Answer(ctx context.Context, s interface {
+	SaveReport(ctx context.Context, r fleet.Report) error
+}, node id.Node, number int64) error {
+	at := fleet.Progress{Epoch: 1, Number: number}
+	return s.SaveReport(ctx, fleet.Report{
+		Node: node, Done: at, DoneAt: now, Receipts: []fleet.Answered{{Progress: at, Outcome: ticket.Done, Receipt: []byte("receipt")}},
+	})
 }
 
 // ordered fails unless each of the nodes was given so many orders.

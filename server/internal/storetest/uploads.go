@@ -4,10 +4,12 @@ import (
 	"errors"
 	"slices"
 	"testing"
+	"time"
 
 	"holdfast/format/id"
 	"holdfast/server/internal/placement"
 	"holdfast/server/internal/servertest"
+	"holdfast/server/internal/share"
 	"holdfast/server/internal/upload"
 )
 
@@ -17,6 +19,9 @@ func Uploads(t *testing.T, open func(*testing.T) Store) {
 		"an opened upload is read as it was":      openedIsRead,
 		"unknown uploads":                         unknownUploads,
 		"reservations are bounded":                reservationsBounded,
+		"reservations at nodes":                   reservationsAtNodes,
+		"abandoned uploads reserve until deleted": abandonedReserve,
+		"staged pages of all are bounded":         allPagesBounded,
 		"chains are added":                        chainsAdded,
 		"budgets grow":                            budgetsGrow,
 		"pages are replaced and bounded":          pagesBounded,
@@ -47,7 +52,7 @@ func unknownUploads(s *suite) {
 	s.want(err, upload.ErrUnknown)
 	s.want(s.ExtendUpload(ctx, none, 1, plenty), upload.ErrUnknown)
 	s.want(s.AddChains(ctx, none, nil), upload.ErrUnknown)
-	s.want(s.StagePage(ctx, none, 0, nil, plenty), upload.ErrUnknown)
+	s.want(s.StagePage(ctx, none, 0, nil, plenty, plenty), upload.ErrUnknown)
 	s.want(s.AbandonUpload(ctx, none, someDay), upload.ErrUnknown)
 	s.want(s.CommitUpload(ctx, none, func(upload.Upload, upload.Tx) error { return nil }), upload.ErrUnknown)
 }
@@ -63,10 +68,105 @@ func reservationsBounded(s *suite) {
 	if sum, err := s.Reserved(ctx); err != nil || sum != 1000 {
 		s.Errorf("reserved %d, %v", sum, err)
 	}
-	s.must(s.AbandonUpload(ctx, first.ID, someDay))
+	send := servertest.NewSend(s.T, first.ID, time.Unix(now, 0), nil, 100)
+	s.must(s.CommitUpload(ctx, first.ID, func(_ upload.Upload, tx upload.Tx) error { return s.bring(tx, first, send) }))
 	if sum, err := s.Reserved(ctx); err != nil || sum != 400 {
-		s.Errorf("reserved after one closed: %d, %v", sum, err)
+		s.Errorf("reserved after one was committed: %d, %v", sum, err)
 	}
+}
+
+// reserves fails unless so much is reserved at the nodes, and in all.
+func (s *suite) reserves(sum int64, want ...int64) {
+	s.Helper()
+	have, err := s.ReservedAt(s.Context())
+	s.must(err)
+	for i, bytes := range want {
+		if have[s.fleet.Nodes[i].ID] != bytes {
+			s.Errorf("%d bytes reserved at node %d, want %d", have[s.fleet.Nodes[i].ID], i, bytes)
+		}
+	}
+	all, err := s.Reserved(s.Context())
+	if err != nil || all != sum {
+		s.Errorf("%d bytes reserved in all, %v; want %d", all, err, sum)
+	}
+}
+
+// reservationsAtNodes: the first two of every chain, each once whatever the chains.
+func reservationsAtNodes(s *suite) {
+	ctx, ids := s.Context(), s.fleet.IDs()
+	u := s.opened(600, now+5) // one chain: 0, 1, 2
+	s.reserves(600, 600, 600, 0, 0)
+	s.must(s.AddChains(ctx, u.ID, []placement.Chain{{ids[1], ids[3], ids[0]}, {ids[0], ids[1]}}))
+	s.reserves(600, 600, 600, 0, 600)
+	s.want(s.ExtendUpload(ctx, u.ID, 1001, 1000), upload.ErrNoCapacity)
+	s.must(s.ExtendUpload(ctx, u.ID, 1000, 1000))
+	s.must(s.ExtendUpload(ctx, u.ID, 10, 1000))
+	s.reserves(1000, 1000, 1000, 0, 1000)
+	other, send := s.committed(0)
+	s.reserves(1000, 1000, 1000, 0, 1000)
+	s.must(s.EndLink(ctx, send.Link.Handle, share.Revoked, someDay))
+	s.want(s.AbandonUpload(ctx, other.ID, someDay), upload.ErrUnknown)
+	s.reserves(1000, 1000, 1000, 0, 1000)
+}
+
+// abandonedReserve: what was given up counts until every node that is still a
+// member has answered, and no longer than it is remembered.
+func abandonedReserve(s *suite) {
+	ctx := s.Context()
+	u := s.opened(600, now+5)
+	s.must(s.AbandonUpload(ctx, u.ID, someDay))
+	release := func(limit, want int) {
+		s.Helper()
+		if n, err := s.ReleaseUploads(ctx, limit); err != nil || n != want {
+			s.Errorf("%d released, %v; want %d", n, err, want)
+		}
+	}
+	release(9, 0)
+	s.want(s.OpenUpload(ctx, upload.Upload{ID: id.New[id.Upload](), Budget: 401}, 1000, anyNumber), upload.ErrNoCapacity)
+	s.want(s.OpenUpload(ctx, upload.Upload{ID: id.New[id.Upload](), Budget: 1}, 1000, 1), upload.ErrNoCapacity)
+	s.answered(s.fleet.Nodes[0].ID, 1)
+	s.answered(s.fleet.Nodes[1].ID, 1)
+	release(9, 0)
+	s.reserves(600, 600, 600, 0, 0)
+	s.must(s.RemoveNode(ctx, s.fleet.Nodes[2].ID)) // will not answer any more
+	release(9, 1)
+	s.reserves(0, 0, 0, 0, 0)
+	release(9, 0)
+	for range 2 {
+		lost := upload.Upload{ID: id.New[id.Upload](), Budget: 50, Secret: id.New32(), Chains: []placement.Chain{s.fleet.IDs()[:2]}}
+		s.must(s.OpenUpload(ctx, lost, plenty, anyNumber))
+		s.must(s.AbandonUpload(ctx, lost.ID, someDay))
+	}
+	s.reserves(100, 100, 100, 0, 0)
+	if n, err := s.ForgetUploads(ctx, someDay+1, 2); err != nil || n != 2 { // with the one released before
+		s.Errorf("%d forgotten, %v", n, err)
+	}
+	s.reserves(50, 50, 50, 0, 0)
+	for number := int64(2); number <= 3; number++ {
+		s.answered(s.fleet.Nodes[0].ID, number)
+		s.answered(s.fleet.Nodes[1].ID, number)
+	}
+	release(9, 1)
+	s.reserves(0, 0, 0, 0, 0)
+}
+
+func allPagesBounded(s *suite) {
+	ctx := s.Context()
+	first, second := s.opened(600, now+5), s.opened(600, now+5)
+	page := func(u upload.Upload, number int, body string) error {
+		return s.StagePage(ctx, u.ID, number, []byte(body), plenty, 10)
+	}
+	s.must(page(first, 0, "123456"))
+	s.want(page(second, 0, "12345"), upload.ErrNoCapacity)
+	s.must(page(second, 0, "1234"))
+	s.want(page(second, 1, "1"), upload.ErrNoCapacity)
+	s.must(page(first, 0, "12345")) // in the place of the first
+	s.must(page(second, 1, "1"))
+	s.must(s.AbandonUpload(ctx, first.ID, someDay))
+	s.must(page(second, 2, "12345"))
+	send := servertest.NewSend(s.T, second.ID, time.Unix(now, 0), nil, 100)
+	s.must(s.CommitUpload(ctx, second.ID, func(_ upload.Upload, tx upload.Tx) error { return s.bring(tx, second, send) }))
+	s.must(page(s.opened(600, now+5), 0, "1234567890"))
 }
 
 func chainsAdded(s *suite) {
@@ -97,12 +197,12 @@ func budgetsGrow(s *suite) {
 func pagesBounded(s *suite) {
 	ctx := s.Context()
 	u := s.opened(600, now+5)
-	s.must(s.StagePage(ctx, u.ID, 0, []byte("first"), 10))
-	s.must(s.StagePage(ctx, u.ID, 0, []byte("second"), 10))
-	s.must(s.StagePage(ctx, u.ID, 7, []byte("more"), 10))
-	s.want(s.StagePage(ctx, u.ID, 1, []byte("x"), 10), upload.ErrOverLimit)
-	s.must(s.StagePage(ctx, u.ID, 0, []byte("short"), 10))
-	s.must(s.StagePage(ctx, u.ID, 1, []byte("x"), 10))
+	s.must(s.StagePage(ctx, u.ID, 0, []byte("first"), 10, plenty))
+	s.must(s.StagePage(ctx, u.ID, 0, []byte("second"), 10, plenty))
+	s.must(s.StagePage(ctx, u.ID, 7, []byte("more"), 10, plenty))
+	s.want(s.StagePage(ctx, u.ID, 1, []byte("x"), 10, plenty), upload.ErrOverLimit)
+	s.must(s.StagePage(ctx, u.ID, 0, []byte("short"), 10, plenty))
+	s.must(s.StagePage(ctx, u.ID, 1, []byte("x"), 10, plenty))
 	s.must(s.CommitUpload(ctx, u.ID, func(_ upload.Upload, tx upload.Tx) error {
 		for n, want := range map[int]string{0: "short", 1: "x", 7: "more"} {
 			if body, err := tx.Page(ctx, n); err != nil || string(body) != want {
@@ -145,7 +245,7 @@ func committedUpload(s *suite) {
 	if have.State != upload.Committed || string(have.Digest) != "digest" || string(have.Answer) != "answer" || have.Secret != u.Secret {
 		s.Errorf("have %+v", have)
 	}
-	s.want(s.StagePage(ctx, u.ID, 0, nil, plenty), upload.ErrClosed)
+	s.want(s.StagePage(ctx, u.ID, 0, nil, plenty, plenty), upload.ErrClosed)
 	s.want(s.ExtendUpload(ctx, u.ID, 1<<31, plenty), upload.ErrClosed)
 	s.want(s.AddChains(ctx, u.ID, nil), upload.ErrClosed)
 	s.want(s.AbandonUpload(ctx, u.ID, someDay), upload.ErrClosed)
@@ -176,7 +276,7 @@ func usedOnce(s *suite) {
 func abandoning(s *suite) {
 	ctx := s.Context()
 	u := s.opened(1000, now+5)
-	s.must(s.StagePage(ctx, u.ID, 0, []byte("page"), plenty))
+	s.must(s.StagePage(ctx, u.ID, 0, []byte("page"), plenty, plenty))
 	s.must(s.AbandonUpload(ctx, u.ID, someDay))
 	s.want(s.AbandonUpload(ctx, u.ID, someDay), upload.ErrClosed)
 	s.ordered(1, 1, 1, 0)

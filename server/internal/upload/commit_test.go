@@ -308,7 +308,7 @@ func TestStagedPagesAreBounded(t *testing.T) {
 	g := r.open(1)
 	r.want(r.Stage(t.Context(), g.Upload, g.Secret, -1, &upload.Page{}), upload.ErrRequest)
 	r.want(r.Stage(t.Context(), g.Upload, g.Secret, 256, &upload.Page{}), upload.ErrRequest)
-	send := r.send(r.open(1<<30), nil, slices.Repeat([]int64{100}, 4000)...)
+	send := r.send(r.open(1<<30), nil, slices.Repeat([]int64{100}, 250)...)
 	page := upload.Page{Revisions: send.Page.Revisions}
 	r.must(r.Stage(t.Context(), g.Upload, g.Secret, 0, &page))
 	r.want(r.Stage(t.Context(), g.Upload, g.Secret, 1, &page), upload.ErrOverLimit)

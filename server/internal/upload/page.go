@@ -62,10 +62,14 @@ const (
 	maxRevisions = 1<<19 + 1
 	// maxExtents of a revision (docs/format.md §5).
 	maxExtents = 1 << 20
-	// maxStaged is what the pages of one upload may take here. The budget bounds
-	// it too, for what is told of bytes is less than the bytes.
+	// maxStaged is what the pages of one upload may take here, and maxAllStaged
+	// those of all that are open. The budget bounds it too: the smallest file takes
+	// 1,080 bytes at nodes, and 250 here with its blob and receipts of a pack of
+	// its own; an upload may take a part of stagedPart of its budget.
 	maxStaged     = 256 << 20
-	stagedAtLeast = 1 << 20
+	maxAllStaged  = 2 << 30
+	stagedPart    = 2
+	stagedAtLeast = 64 << 10
 )
 
 // Stream lengths (docs/format.md §4): a header, then segments with a tag each.

@@ -22,6 +22,7 @@ type rig struct {
 	fleet  *servertest.Fleet
 	clock  *servertest.Clock
 	public ed25519.PublicKey
+	key    ed25519.PrivateKey
 }
 
 var limits = upload.Limits{UploadBytes: 1 << 30, DefaultDays: 7, Days: 30, Downloads: 100, ReservedBytes: 2 << 30}
@@ -41,7 +42,7 @@ func newRig(t *testing.T, nodes int) *rig {
 	if err != nil {
 		t.Fatal(err)
 	}
-	r := &rig{T: t, store: s, fleet: servertest.NewFleet(t, nodes), clock: servertest.NewClock(), public: public}
+	r := &rig{T: t, store: s, fleet: servertest.NewFleet(t, nodes), clock: servertest.NewClock(), public: public, key: key}
 	storetest.Admit(t, s, r.fleet.Nodes...)
 	r.Service = upload.New(s, r.fleet.Uploads(), key, limits, r.clock.Now)
 	return r
@@ -84,6 +85,18 @@ func (r *rig) send(g upload.Grant, nodes []*servertest.Node, sizes ...int64) *se
 func (r *rig) commit(g upload.Grant, s *servertest.Send) (upload.Done, error) {
 	done, _, err := r.Commit(r.Context(), g.Upload, g.Secret, &s.Commit)
 	return done, err
+}
+
+// deleted lets the nodes answer all orders that they were given, and the sweep see it.
+func (r *rig) deleted() {
+	r.Helper()
+	for _, n := range r.fleet.Nodes {
+		for number := range r.issued(n) {
+			r.must(storetest.Answer(r.Context(), r.store, n.ID, number+1))
+		}
+	}
+	_, err := r.Release(r.Context(), 100)
+	r.must(err)
 }
 
 func (r *rig) issued(n *servertest.Node) int64 {

@@ -8,19 +8,23 @@ import (
 	"slices"
 	"time"
 
+	"golang.org/x/time/rate"
+
 	"holdfast/format/id"
 	"holdfast/format/ticket"
 	"holdfast/server/internal/placement"
+	"holdfast/server/internal/share"
 )
 
 // Fleet chooses and describes nodes.
 type Fleet interface {
-	// Chains for an upload of so many bytes, or placement.ErrNoPlacement.
-	Chains(ctx context.Context, bytes int64) ([]placement.Chain, error)
+	// Chains for an upload of so many bytes, or placement.ErrNoPlacement. Nodes
+	// have less room by what is reserved there.
+	Chains(ctx context.Context, bytes int64, reserved map[id.Node]int64) ([]placement.Chain, error)
 	// Members are all nodes that ever were members.
 	Members(ctx context.Context) ([]Node, error)
 	// Room is the greatest upload that Chains would place now.
-	Room(ctx context.Context) (int64, error)
+	Room(ctx context.Context, reserved map[id.Node]int64) (int64, error)
 }
 
 // Service takes uploads. Make one with New.
@@ -30,11 +34,19 @@ type Service struct {
 	key    ed25519.PrivateKey // of tickets
 	limits Limits
 	now    func() time.Time
+	opens  *rate.Limiter
+	// placing is held from looking at the room of nodes to reserving it, so that
+	// no two callers are given the same.
+	placing chan struct{}
 }
 
 // New makes the service; key signs upload tickets.
 func New(store Store, fleet Fleet, key ed25519.PrivateKey, limits Limits, now func() time.Time) *Service {
-	return &Service{store: store, fleet: fleet, key: key, limits: limits, now: now}
+	opens := rate.NewLimiter(rate.Inf, 0)
+	if n := limits.OpensPerMinute; n > 0 {
+		opens = rate.NewLimiter(rate.Every(time.Minute/time.Duration(n)), n)
+	}
+	return &Service{store: store, fleet: fleet, key: key, limits: limits, now: now, opens: opens, placing: make(chan struct{}, 1)}
 }
 
 // Limits are what the service was made with.
@@ -46,7 +58,11 @@ func (s *Service) Room(ctx context.Context) (Room, error) {
 	if err != nil {
 		return Room{}, fmt.Errorf("measure room: %w", err)
 	}
-	free, err := s.fleet.Room(ctx)
+	at, err := s.store.ReservedAt(ctx)
+	if err != nil {
+		return Room{}, fmt.Errorf("measure room: %w", err)
+	}
+	free, err := s.fleet.Room(ctx, at)
 	if err != nil {
 		return Room{}, fmt.Errorf("measure room: %w", err)
 	}
@@ -67,24 +83,61 @@ func (s *Service) Open(ctx context.Context, bytes int64, days int) (Grant, error
 	case bytes == 0:
 		bytes = min(firstBudget, s.limits.UploadBytes)
 	}
-	chains, err := s.fleet.Chains(ctx, bytes)
-	if err != nil {
+	if err := s.takeOpen(); err != nil {
 		return Grant{}, fmt.Errorf("open upload: %w", err)
 	}
 	secret := id.Bytes32(id.New32())
-	u := Upload{
-		ID: id.New[id.Upload](), State: Open, Budget: bytes, Closes: s.now().Add(life).Unix(), Chains: chains,
-	}
+	u := Upload{ID: id.New[id.Upload](), State: Open, Budget: bytes, Closes: s.now().Add(life).Unix()}
 	u.Secret = secretHash(u.ID, secret)
-	if err := s.store.OpenUpload(ctx, u, s.limits.ReservedBytes, maxOpen); err != nil {
+	u, err := s.place(ctx, u)
+	if err != nil {
 		return Grant{}, fmt.Errorf("open upload: %w", err)
 	}
-	g, err := s.grant(ctx, u, chains)
+	g, err := s.grant(ctx, u, u.Chains)
 	if err != nil {
 		return Grant{}, fmt.Errorf("open upload: %w", err)
 	}
 	g.Secret = secret.String()
 	return g, nil
+}
+
+// takeOpen counts an upload that is opened. An upload that brings nothing still
+// leaves orders for its nodes in the database, so that opening as such is limited.
+func (s *Service) takeOpen() error {
+	now := s.now()
+	taken := s.opens.ReserveN(now, 1)
+	wait := taken.DelayFrom(now)
+	if wait == 0 {
+		return nil
+	}
+	taken.CancelAt(now)
+	return &share.LimitedError{Wait: wait}
+}
+
+// place chooses chains for a new upload and opens it.
+func (s *Service) place(ctx context.Context, u Upload) (Upload, error) {
+	leave, err := s.enterPlacing(ctx)
+	if err != nil {
+		return Upload{}, err
+	}
+	defer leave()
+	reserved, err := s.store.ReservedAt(ctx)
+	if err != nil {
+		return Upload{}, err
+	}
+	if u.Chains, err = s.fleet.Chains(ctx, u.Budget, reserved); err != nil {
+		return Upload{}, err
+	}
+	return u, s.store.OpenUpload(ctx, u, s.limits.ReservedBytes, maxOpen)
+}
+
+func (s *Service) enterPlacing(ctx context.Context) (leave func(), err error) {
+	select {
+	case s.placing <- struct{}{}:
+		return func() { <-s.placing }, nil
+	case <-ctx.Done():
+		return nil, context.Cause(ctx)
+	}
 }
 
 // Get gives a fresh ticket for an open upload. Chains whose nodes went away are
@@ -110,18 +163,72 @@ func (s *Service) Extend(ctx context.Context, upload id.Upload, secret string, b
 		err = fmt.Errorf("%w: %d bytes", ErrRequest, bytes)
 	case bytes > s.limits.UploadBytes:
 		err = fmt.Errorf("%w: %d bytes, at most %d", ErrOverLimit, bytes, s.limits.UploadBytes)
-	default:
-		err = s.store.ExtendUpload(ctx, upload, bytes, s.limits.ReservedBytes)
+	case bytes > u.Budget:
+		u, err = s.extend(ctx, u, bytes)
 	}
 	if err != nil {
 		return Grant{}, fmt.Errorf("extend upload: %w", err)
 	}
-	u.Budget = max(u.Budget, bytes)
 	g, err := s.renew(ctx, u)
 	if err != nil {
 		return Grant{}, fmt.Errorf("extend upload: %w", err)
 	}
 	return g, nil
+}
+
+// extend reserves what an upload wants more: at the nodes of its chains if two of
+// one have room for it, otherwise at others, which it is given as well.
+func (s *Service) extend(ctx context.Context, u Upload, bytes int64) (Upload, error) {
+	leave, err := s.enterPlacing(ctx)
+	if err != nil {
+		return Upload{}, err
+	}
+	defer leave()
+	fits, err := s.fits(ctx, u, bytes)
+	if err != nil {
+		return Upload{}, err
+	}
+	if !fits {
+		added, err := s.addChains(ctx, u, bytes, wantedChains)
+		if errors.Is(err, placement.ErrNoPlacement) {
+			err = fmt.Errorf("%w: %w", ErrNoCapacity, err)
+		}
+		if err != nil {
+			return Upload{}, err
+		}
+		u.Chains = append(u.Chains, added...)
+	}
+	u.Budget = bytes
+	return u, s.store.ExtendUpload(ctx, u.ID, bytes, s.limits.ReservedBytes)
+}
+
+// fits tells whether the nodes of one of the upload's chains have room for bytes
+// of it in all.
+func (s *Service) fits(ctx context.Context, u Upload, bytes int64) (bool, error) {
+	members, err := s.membersByID(ctx)
+	if err != nil {
+		return false, err
+	}
+	reserved, err := s.reservedByOthers(ctx, u)
+	if err != nil {
+		return false, err
+	}
+	full := func(n id.Node) bool { return !members[n].Writable || members[n].Free-reserved[n] < bytes }
+	return slices.ContainsFunc(u.Chains, func(chain placement.Chain) bool {
+		return !slices.ContainsFunc(placement.Expected([]placement.Chain{chain}), full)
+	}), nil
+}
+
+// reservedByOthers is what is reserved at nodes, the upload's own not counted.
+func (s *Service) reservedByOthers(ctx context.Context, u Upload) (map[id.Node]int64, error) {
+	reserved, err := s.store.ReservedAt(ctx)
+	if err != nil {
+		return nil, err
+	}
+	for _, node := range placement.Expected(u.Chains) {
+		reserved[node] -= u.Budget
+	}
+	return reserved, nil
 }
 
 // Abandon gives an open upload up.
@@ -152,6 +259,14 @@ func (s *Service) known(ctx context.Context, upload id.Upload, secret string) (U
 		return Upload{}, ErrSecret
 	}
 	return u, nil
+}
+
+// Admit fails unless secret is the upload's, in whatever state that is.
+func (s *Service) Admit(ctx context.Context, upload id.Upload, secret string) error {
+	if _, err := s.known(ctx, upload, secret); err != nil {
+		return fmt.Errorf("find upload: %w", err)
+	}
+	return nil
 }
 
 // open returns the caller's upload if it is open.
@@ -195,7 +310,21 @@ func (s *Service) renew(ctx context.Context, u Upload) (Grant, error) {
 
 // fresh adds up to n chains to the upload.
 func (s *Service) fresh(ctx context.Context, u Upload, n int) ([]placement.Chain, error) {
-	chains, err := s.fleet.Chains(ctx, u.Budget)
+	leave, err := s.enterPlacing(ctx)
+	if err != nil {
+		return nil, err
+	}
+	defer leave()
+	return s.addChains(ctx, u, u.Budget, n)
+}
+
+// addChains adds up to n chains with room for so many bytes, with placing held.
+func (s *Service) addChains(ctx context.Context, u Upload, bytes int64, n int) ([]placement.Chain, error) {
+	reserved, err := s.reservedByOthers(ctx, u)
+	if err != nil {
+		return nil, err
+	}
+	chains, err := s.fleet.Chains(ctx, bytes, reserved)
 	if err != nil {
 		return nil, err
 	}
@@ -283,6 +412,13 @@ func (s *Service) AbandonOverdue(ctx context.Context, limit int) (int, error) {
 		}
 	}
 	return len(overdue), nil
+}
+
+// Release ends the reservations of uploads that were given up, at most limit,
+// once their nodes have deleted what they had of them: until then the room is
+// not free. What nodes keep in their trash they count as used.
+func (s *Service) Release(ctx context.Context, limit int) (int, error) {
+	return s.store.ReleaseUploads(ctx, limit)
 }
 
 // Forget drops what was kept of closed uploads for retries, at most limit.

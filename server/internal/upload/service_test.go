@@ -1,12 +1,17 @@
 package upload_test
 
 import (
+	"errors"
 	"slices"
+	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
 	"holdfast/format/id"
+	"holdfast/format/ticket"
 	"holdfast/server/internal/placement"
+	"holdfast/server/internal/share"
 	"holdfast/server/internal/upload"
 )
 
@@ -86,10 +91,109 @@ func TestReservationCap(t *testing.T) {
 	_, err = r.Extend(t.Context(), last.Upload, last.Secret, 11)
 	r.want(err, upload.ErrNoCapacity)
 	r.must(r.Abandon(t.Context(), first.Upload, first.Secret))
+	_, err = r.Extend(t.Context(), last.Upload, last.Secret, 11)
+	r.want(err, upload.ErrNoCapacity) // the nodes have not deleted it yet
+	r.deleted()
 	g, err := r.Extend(t.Context(), last.Upload, last.Secret, 11)
 	r.must(err)
 	if g.Budget != 11 || r.ticket(g).Budget != 11 {
 		t.Errorf("budget %d", g.Budget)
+	}
+}
+
+// TestReservationsHoldAtNodes: what uploads reserve is room that their nodes have
+// no more, whichever way it was asked for.
+func TestReservationsHoldAtNodes(t *testing.T) {
+	r := newRig(t, 3)
+	r.fleet.Free = 1000
+	first := r.open(600)
+	if room, err := r.Room(t.Context()); err != nil || room.Bytes != 400 {
+		t.Errorf("room %+v, %v", room, err)
+	}
+	_, err := r.Open(t.Context(), 401, 1)
+	r.want(err, placement.ErrNoPlacement)
+	second := r.open(300)
+	_, err = r.Extend(t.Context(), second.Upload, second.Secret, 401)
+	r.want(err, upload.ErrNoCapacity)
+	g, err := r.Extend(t.Context(), second.Upload, second.Secret, 400)
+	r.must(err)
+	if g.Budget != 400 {
+		t.Errorf("budget %d", g.Budget)
+	}
+	_, err = r.Get(t.Context(), first.Upload, first.Secret) // its own reservation is not in its way
+	r.must(err)
+	_, err = r.Open(t.Context(), 1, 1)
+	r.want(err, placement.ErrNoPlacement)
+	r.must(r.Abandon(t.Context(), first.Upload, first.Secret))
+	_, err = r.Open(t.Context(), 1, 1)
+	r.want(err, placement.ErrNoPlacement)
+	r.deleted()
+	r.open(600)
+}
+
+// TestReservationsHoldAtOnce: callers who ask at the same time do not get the
+// same room.
+func TestReservationsHoldAtOnce(t *testing.T) {
+	r := newRig(t, 3)
+	r.fleet.Free = 1000
+	var all sync.WaitGroup
+	var opened atomic.Int64
+	for range 40 {
+		all.Go(func() {
+			if _, err := r.Open(t.Context(), 100, 1); err == nil {
+				opened.Add(1)
+			} else if !errors.Is(err, placement.ErrNoPlacement) {
+				t.Error(err)
+			}
+		})
+	}
+	all.Wait()
+	if opened.Load() != 10 {
+		t.Errorf("%d uploads of 100 bytes opened at nodes with room for 1000", opened.Load())
+	}
+}
+
+// TestExtendFindsOtherNodes: an upload whose nodes are full grows onto others.
+func TestExtendFindsOtherNodes(t *testing.T) {
+	r := newRig(t, 4)
+	r.fleet.Order = []int{0, 1}
+	r.fleet.Free = 1000
+	g := r.open(900)
+	grown := r.open(100)
+	r.fleet.Order = []int{2, 3}
+	again, err := r.Extend(t.Context(), grown.Upload, grown.Secret, 500)
+	r.must(err)
+	if chains := r.ticket(again).Chains; again.Budget != 500 || !slices.ContainsFunc(chains, func(c []ticket.Place) bool { return c[0].Node == r.fleet.Nodes[2].ID }) {
+		t.Errorf("budget %d, chains %v", again.Budget, chains)
+	}
+	_, err = r.Extend(t.Context(), g.Upload, g.Secret, 1000)
+	r.want(err, upload.ErrNoCapacity)
+}
+
+// TestOpensAreLimited: so many a minute and no more, whatever becomes of them.
+func TestOpensAreLimited(t *testing.T) {
+	r := newRig(t, 2)
+	few := limits
+	few.OpensPerMinute = 30
+	r.Service = upload.New(r.store, r.fleet.Uploads(), r.key, few, r.clock.Now)
+	for range 30 {
+		g := r.open(1)
+		r.must(r.Abandon(t.Context(), g.Upload, g.Secret))
+	}
+	for range 100 {
+		_, err := r.Open(t.Context(), 1, 1)
+		var limited *share.LimitedError
+		if !errors.As(err, &limited) || limited.Seconds() != 2 {
+			t.Fatalf("beyond the limit: %v", err)
+		}
+	}
+	_, err := r.Open(t.Context(), -1, 1)
+	r.want(err, upload.ErrRequest) // what is refused anyway does not count
+	r.clock.Add(4 * time.Second)
+	r.open(1)
+	r.open(1)
+	if _, err = r.Open(t.Context(), 1, 1); !errors.As(err, new(*share.LimitedError)) {
+		t.Errorf("after two were free again: %v", err)
 	}
 }
 

@@ -23,8 +23,8 @@ func (s *Service) Stage(ctx context.Context, upload id.Upload, secret string, nu
 	if err != nil {
 		return fmt.Errorf("stage page %d: %w", number, err)
 	}
-	most := min(stagedAtLeast+u.Budget, maxStaged)
-	if err := s.store.StagePage(ctx, upload, number, st.encode(), most); err != nil {
+	most := min(stagedAtLeast+u.Budget/stagedPart, maxStaged)
+	if err := s.store.StagePage(ctx, upload, number, st.encode(), most, maxAllStaged); err != nil {
 		return fmt.Errorf("stage page %d: %w", number, err)
 	}
 	return nil

@@ -11,12 +11,16 @@ import (
 // Store keeps uploads. Every method is atomic; those that write are durable when
 // they return. storetest.Uploads checks implementations.
 type Store interface {
-	// OpenUpload adds an open upload with its chains. It fails with
-	// ErrNoCapacity if open uploads would reserve more than reserved bytes, or
-	// be more than count.
+	// OpenUpload adds an open upload with its chains, and reserves its budget. It
+	// fails with ErrNoCapacity if more than reserved bytes would be reserved, or
+	// by more than count uploads.
 	OpenUpload(ctx context.Context, u Upload, reserved int64, count int) error
-	// Reserved is the sum of the budgets of open uploads.
+	// Reserved is the sum of the budgets of open uploads, and of abandoned ones
+	// that ReleaseUploads has not come to.
 	Reserved(ctx context.Context) (int64, error)
+	// ReservedAt is the same for each node of placement.Expected of the uploads'
+	// chains; nodes without reservations may be left out.
+	ReservedAt(ctx context.Context) (map[id.Node]int64, error)
 	// Upload fails with ErrUnknown, also for one that was forgotten.
 	Upload(ctx context.Context, upload id.Upload) (Upload, error)
 	// AddChains adds chains to an open upload, or fails with ErrClosed.
@@ -26,8 +30,9 @@ type Store interface {
 	ExtendUpload(ctx context.Context, upload id.Upload, budget, reserved int64) error
 	// StagePage keeps a page of an open upload, in the place of one with the
 	// same number. It fails with ErrClosed, and with ErrOverLimit if all pages
-	// together would take more than most bytes.
-	StagePage(ctx context.Context, upload id.Upload, page int, body []byte, most int64) error
+	// together would take more than most bytes, and with ErrNoCapacity if those of
+	// all open uploads would take more than all.
+	StagePage(ctx context.Context, upload id.Upload, page int, body []byte, most, all int64) error
 	// CommitUpload runs f in one transaction, in which it sees the upload as it
 	// stands then. Everything that f does, and nothing else, is there when it
 	// returns nil; after an error nothing is.
@@ -35,6 +40,9 @@ type Store interface {
 	// AbandonUpload closes an open upload, drops its pages, and orders it away
 	// at every node of its chains. It fails with ErrClosed if it is not open.
 	AbandonUpload(ctx context.Context, upload id.Upload, day int64) error
+	// ReleaseUploads ends the reservations of up to limit abandoned uploads that no
+	// member has yet to delete, and returns how many.
+	ReleaseUploads(ctx context.Context, limit int) (int, error)
 	// OverdueUploads are open uploads that close at or before now.
 	OverdueUploads(ctx context.Context, now int64, limit int) ([]id.Upload, error)
 	// ForgetUploads drops secret and answer of committed uploads that closed
@@ -55,7 +63,7 @@ type Tx interface {
 	AddRevision(ctx context.Context, r *Revision) error
 	// AddLink fails with ErrLinkExists if its handle was ever used.
 	AddLink(ctx context.Context, l share.Link) error
-	// Close makes the upload committed, drops its pages, and keeps of its chains
+	// Close makes the upload committed, drops its pages and reservation, and keeps of its chains
 	// who their nodes are and which of them hold blobs.
 	Close(ctx context.Context, day int64, digest, answer []byte, holders []id.Node) error
 }

@@ -72,6 +72,9 @@ type Limits struct {
 	Days          int
 	Downloads     int64
 	ReservedBytes int64
+	// OpensPerMinute is how many uploads may be opened in a minute, by all together,
+	// over longer times and at once; 0 for any number.
+	OpensPerMinute int
 }
 
 const (
@@ -100,6 +103,8 @@ type Node struct {
 	Public           ed25519.PublicKey
 	URL, Declaration string
 	Exposure         placement.Exposure
+	// Free is how many bytes it can still take, reservations not looked at.
+	Free int64
 	// Writable: it was heard of lately and takes blobs.
 	Writable bool
 	// Counts: it is a member and has not lost what it held; receipts of others

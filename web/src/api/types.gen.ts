@@ -513,7 +513,7 @@ export const endpoints = {
     method: 'POST',
     path: '/api/v1/uploads',
     auth: 'none',
-    maxBody: 262144,
+    maxBody: 16384,
     timeoutMs: 30000,
   },
   /** An open upload's state with a fresh ticket: to resume, or when the ticket runs out. */
@@ -531,7 +531,7 @@ export const endpoints = {
     method: 'POST',
     path: '/api/v1/uploads/{upload}/budget',
     auth: 'upload',
-    maxBody: 262144,
+    maxBody: 16384,
     timeoutMs: 30000,
   },
   /** Stage one page of blobs, receipts and revisions. Pages are numbered from 0; the same page may be sent again. */
@@ -567,7 +567,7 @@ export const endpoints = {
     method: 'POST',
     path: '/api/v1/links/{handle}/look',
     auth: 'none',
-    maxBody: 262144,
+    maxBody: 16384,
     timeoutMs: 30000,
   },
   /** Start a download: counted once, good for 24 hours. */
@@ -576,7 +576,7 @@ export const endpoints = {
     method: 'POST',
     path: '/api/v1/links/{handle}/sessions',
     auth: 'none',
-    maxBody: 262144,
+    maxBody: 16384,
     timeoutMs: 30000,
   },
   /** Revision records with release keys, places and read tickets. */
@@ -585,7 +585,7 @@ export const endpoints = {
     method: 'POST',
     path: '/api/v1/links/{handle}/revisions',
     auth: 'none',
-    maxBody: 4194304,
+    maxBody: 524288,
     timeoutMs: 60000,
   },
   /** More extents of one revision, or fresh tickets for them. */
@@ -594,7 +594,7 @@ export const endpoints = {
     method: 'POST',
     path: '/api/v1/links/{handle}/extents',
     auth: 'none',
-    maxBody: 262144,
+    maxBody: 16384,
     timeoutMs: 30000,
   },
   /** For the sender: expiry, downloads, copies. */
@@ -621,7 +621,7 @@ export const endpoints = {
     method: 'POST',
     path: '/api/v1/nodes',
     auth: 'none',
-    maxBody: 262144,
+    maxBody: 16384,
     timeoutMs: 30000,
   },
   /** A node reports itself, hands in receipts of orders and takes new ones. */
@@ -630,7 +630,7 @@ export const endpoints = {
     method: 'POST',
     path: '/api/v1/nodes/heartbeat',
     auth: 'none',
-    maxBody: 4194304,
+    maxBody: 524288,
     timeoutMs: 30000,
   },
   /** Store a blob and hand it on. Headers: version, ticket, blob, chain, copies. Answers with events. */

@@ -13,8 +13,9 @@ import {
 } from '../api/types.gen.ts';
 import { type Blake3, loadBlake3 } from '../format/blob.ts';
 import type { Bytes } from '../format/bytes.ts';
+import { envelopeFromText } from '../format/envelope.ts';
 import { newId, newKey, parseName, toText, type UploadId } from '../format/id.ts';
-import { encodePayload } from '../format/ticket.ts';
+import { encodePayload, openSigned, type Receipt } from '../format/ticket.ts';
 import { signEnvelope } from '../format/vectors/signed.kit.ts';
 import { fakeFetch, fakeXhr, type Post } from './post.kit.ts';
 import { makeNode, problemAnswer, receipt, type TestNode } from './world.kit.ts';
@@ -44,14 +45,25 @@ export const refuses =
     post.say(JSON.stringify({ type: `urn:holdfast:problem:${code}`, title: code, status: STATUS[code], code }));
     post.end();
   };
-/** Takes the body and answers with these events. */
-export const says =
-  (...events: ((blob: [Bytes, number], world: UploadWorld) => Event | Promise<Event>)[]): Conduct =>
-  async (post, _, world) => {
+/** An event that a node tells of a blob. */
+export type Telling = (blob: [Bytes, number], world: UploadWorld, node: TestNode) => Event | Promise<Event>;
+/** The node's own receipt, or that of another one. */
+export const signed =
+  (by?: TestNode): Telling =>
+  async (blob, world, node) => ({ receipt: await receipt(by ?? node, world.upload, [blob]) });
+/** Takes the body, tells these events, and goes on. */
+export const tells =
+  (...events: readonly Telling[]): Conduct =>
+  async (post, node, world) => {
     post.accept(post.body.length);
     post.begin(200);
-    const blob: [Bytes, number] = [parseName(nameOf(post)), post.body.length];
-    for (const event of events) post.say(line(await event(blob, world)));
+    for (const event of events) post.say(line(await event([parseName(nameOf(post)), post.body.length], world, node)));
+  };
+/** Takes the body and answers with these events. */
+export const says =
+  (...events: readonly Telling[]): Conduct =>
+  async (post, node, world) => {
+    await tells(...events)(post, node, world);
     post.end();
   };
 /** Does one thing at its first request and another at the next ones. */
@@ -63,25 +75,15 @@ const problem = (code: Code): Event => ({
   problem: { type: `urn:holdfast:problem:${code}`, title: code, status: STATUS[code], code },
 });
 /** Stores the blob, and finds no second node. */
-export const alone: Conduct = async (post, node, world) => {
-  await says(
-    async (blob) => ({ receipt: await receipt(node, world.upload, [blob]) }),
-    () => problem('forward-failed'),
-  )(post, node, world);
-};
+export const alone: Conduct = says(signed(), () => problem('forward-failed'));
 /** Checks and stores as a node should, with the next of the chain that is as honest. */
-export const honest: Conduct = async (post, node, world) => {
-  const chain = world.chains[Number(post.headers.get('holdfast-chain'))] ?? [];
+export const honest: Conduct = (post, node, world) => {
   const fault = world.faultOf(post, node);
-  if (fault !== undefined) {
-    refuses(fault)(post, node, world);
-    return;
-  }
+  if (fault !== undefined) return refuses(fault)(post, node, world);
   world.blobs.set(nameOf(post), post.body);
+  const chain = world.chains[Number(post.headers.get('holdfast-chain'))] ?? [];
   const second = chain.find((n) => n !== node && (world.conduct.get(n) ?? honest) === honest);
-  if (!second) return alone(post, node, world);
-  const at = (n: TestNode) => async (blob: [Bytes, number]) => ({ receipt: await receipt(n, world.upload, [blob]) });
-  return says(at(node), () => ({}), at(second))(post, node, world);
+  return (second ? says(signed(), () => ({}), signed(second)) : alone)(post, node, world);
 };
 
 export function nameOf(post: Post): string {
@@ -106,7 +108,7 @@ const PATHS = (Object.keys(endpoints) as Endpoint[])
 export class UploadWorld {
   readonly upload: UploadId = newId<'upload'>();
   readonly secret = toText(newKey());
-  readonly nodes: readonly TestNode[];
+  readonly nodes: readonly [TestNode, TestNode, TestNode];
   /** As the next ticket says. */
   chains: readonly (readonly TestNode[])[];
   /** How nodes behave that are not honest. */
@@ -128,10 +130,10 @@ export class UploadWorld {
   readonly #seed = newKey();
   readonly #blake3: Blake3;
 
-  private constructor(nodes: readonly TestNode[], blake3: Blake3) {
+  private constructor(nodes: UploadWorld['nodes'], blake3: Blake3) {
     this.nodes = nodes;
     this.#blake3 = blake3;
-    const [de, nz, is] = nodes as [TestNode, TestNode, TestNode];
+    const [de, nz, is] = nodes;
     this.chains = [
       [de, nz],
       [is, nz],
@@ -139,7 +141,7 @@ export class UploadWorld {
   }
 
   static async make(): Promise<UploadWorld> {
-    const nodes = [await makeNode('DE', 'One'), await makeNode('NZ', 'Two'), await makeNode('IS', 'Three')];
+    const nodes = [await makeNode('DE', 'One'), await makeNode('NZ', 'Two'), await makeNode('IS', 'Three')] as const;
     return new UploadWorld(nodes, await loadBlake3());
   }
 
@@ -229,8 +231,9 @@ export class UploadWorld {
     return new Response(null, { status: 204 });
   }
 
-  /** The public keys under which receipts of this world are signed. */
-  get keys(): Bytes[] {
-    return [...this.nodes, ...this.chains.flat()].map((n) => new Uint8Array(ed25519.getPublicKey(n.seed)));
+  /** What receipts say, under the keys of this world's nodes. */
+  opened(texts: readonly string[]): Promise<Receipt[]> {
+    const keys = [...this.nodes, ...this.chains.flat()].map((n) => new Uint8Array(ed25519.getPublicKey(n.seed)));
+    return Promise.all(texts.map((text) => openSigned('receipt', keys, envelopeFromText(text))));
   }
 }

@@ -20,11 +20,15 @@ export interface TestNode {
   readonly known: KnownNode;
 }
 
-export async function makeNode(jurisdiction: string, operator: string): Promise<TestNode> {
+export async function makeNode(
+  jurisdiction: string,
+  operator: string,
+  host = jurisdiction.toLowerCase(),
+): Promise<TestNode> {
   const seed = newKey();
   const publicKey = new Uint8Array(ed25519.getPublicKey(seed));
   const id = await keyId<'node'>(publicKey);
-  const url = `http://${jurisdiction.toLowerCase()}.test`;
+  const url = `http://${host}.test`;
   const payload = encodePayload('declaration', { publicKey, operator, jurisdiction, url, capacity: 1, day: 20_000 });
   const declaration = toText(await signEnvelope('declaration', seed, payload));
   return { id, seed, url, declaration, known: await checkNode({ id: toText(id), url, declaration }) };

@@ -69,8 +69,8 @@ const table: Record<EngineErrorCode, Words> = {
     icon: 'close',
   },
   'rate-limited': {
-    title: 'Too many wrong tries',
-    text: 'To protect the files there is a pause between tries now. Wait a little and try again.',
+    title: 'Too many tries',
+    text: 'To protect the files and the service there is a pause between tries now. Wait a little and try again.',
     icon: 'clock',
     again: true,
   },
