@@ -72,7 +72,7 @@ func (u *Uploader) check(at target, size int64, w *watch) error {
 		return fmt.Errorf("%w (no progress for %s)", ErrStalled, u.Stall)
 	case !w.left() && took >= 2*u.Stall && w.rate() < leastRate && !u.crawling(at):
 		return ErrSlow
-	case w.left() && took >= u.Patience+time.Duration(size)*time.Second/leastRate:
+	case w.left() && took-w.leaving() >= u.Patience+time.Duration(size)*time.Second/leastRate:
 		return ErrSlow
 	}
 	return nil

@@ -118,6 +118,28 @@ func TestHandingOnTakesItsTime(t *testing.T) {
 	}
 }
 
+// TestCrawlingBodyIsNotGivenUpAtItsEnd: on a line that is slow to all nodes a body
+// takes longer than handing it on may; the time for that begins when it is out.
+func TestCrawlingBodyIsNotGivenUpAtItsEnd(t *testing.T) {
+	b := newBench(t, fake.New(t, "DE", "NZ", "IS"), 1<<20)
+	const size = 1 << 20
+	synctest.Test(t, func(t *testing.T) {
+		for _, n := range b.grant.Chains[0][1:] {
+			b.u.health.tooSlow(n.ID, time.Now())
+		}
+		w := newWatch()
+		w.body = size
+		at := target{0, b.grant.Chains[0][0], 2}
+		for w.bytes.Load() < size { // 2 KiB/s: a quarter of the least rate
+			time.Sleep(b.u.Stall / 2)
+			w.progress(int(2048 * (b.u.Stall / 2).Seconds()))
+			if err := b.u.check(at, size, w); err != nil {
+				t.Fatalf("after %s, %d bytes: %v", time.Since(w.begun), w.bytes.Load(), err)
+			}
+		}
+	})
+}
+
 // TestRestEndsWithTheUpload: an upload that is over is not waited for; a server
 // that does not answer is.
 func TestRestEndsWithTheUpload(t *testing.T) {

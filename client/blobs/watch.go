@@ -22,6 +22,8 @@ type watch struct {
 	bytes atomic.Int64
 	// body is how many bytes are to leave; those that come are not foretold.
 	body int64
+	// gone is how many nanoseconds after begun the last of them left, 0 before.
+	gone atomic.Int64
 
 	mu   sync.Mutex // held while bytes of a body are copied
 	over bool       // guarded by mu
@@ -37,9 +39,15 @@ func (w *watch) end() {
 func newWatch() *watch { return &watch{begun: time.Now()} }
 
 func (w *watch) progress(n int) {
-	w.bytes.Add(int64(n))
-	w.moved.Store(int64(time.Since(w.begun)))
+	since := int64(time.Since(w.begun))
+	if w.bytes.Add(int64(n)) >= w.body && w.body > 0 {
+		w.gone.CompareAndSwap(0, max(since, 1))
+	}
+	w.moved.Store(since)
 }
+
+// leaving is how long the body took to leave.
+func (w *watch) leaving() time.Duration { return time.Duration(w.gone.Load()) }
 
 // silence is the time since the last progress.
 func (w *watch) silence() time.Duration { return time.Since(w.begun) - time.Duration(w.moved.Load()) }

@@ -12,7 +12,8 @@ import (
 )
 
 // Mkdir makes a folder with its parents, as os.MkdirAll does, and the names of
-// all that it made durable.
+// all that it made durable. In a folder that may be written and not read nobody
+// can: its new name stands as the file system leaves it.
 func Mkdir(path string, mode fs.FileMode) error {
 	info, err := os.Stat(path)
 	if err == nil && info.IsDir() {
@@ -25,12 +26,14 @@ func Mkdir(path string, mode fs.FileMode) error {
 		}
 	}
 	if err := os.Mkdir(path, mode); err != nil {
-		if info, stat := os.Stat(path); stat == nil && info.IsDir() { // another process was faster
-			return Sync(parent)
+		if info, stat := os.Stat(path); stat != nil || !info.IsDir() { // else another process was faster
+			return err
 		}
+	}
+	if err := Sync(parent); !errors.Is(err, fs.ErrPermission) {
 		return err
 	}
-	return Sync(parent)
+	return nil
 }
 
 // Sync makes the names in a folder durable.

@@ -112,7 +112,7 @@ func companies(n Node) []string { return named(n.Operator, n.Parent, n.Storage) 
 func named(texts ...string) []string {
 	var out []string
 	for _, text := range texts {
-		folded := norm.NFKC.String(cases.Fold().String(norm.NFKC.String(text)))
+		folded := cases.Fold().String(norm.NFKC.String(text))
 		if text = strings.Join(strings.Fields(folded), " "); text != "" {
 			out = append(out, text)
 		}

@@ -15,9 +15,9 @@ const (
 	step   = 128 << 10
 	window = 32 * time.Second
 	// A whole body has start, and comes at wholeRate or more, in bytes a second: what
-	// each of the 4 blobs that clients send at once has of a line of 256 kbit/s.
+	// each of the 4 blobs that clients send at once has of a line of 170 kbit/s.
 	start     = 30 * time.Second
-	wholeRate = 8 << 10
+	wholeRate = 5 << 10
 )
 
 // Reader reads a request's body and ends it when it comes too slowly.

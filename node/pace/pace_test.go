@@ -53,8 +53,8 @@ func TestSlowness(t *testing.T) {
 		read, write bool
 	}{
 		{"fast", time.Microsecond, true, true},
-		{"a slow mobile link, 9 KiB/s", 444 * time.Millisecond, true, true},
-		{"a trickle, 5 KiB/s", 800 * time.Millisecond, false, true},
+		{"a slow mobile link, 6 KiB/s", 667 * time.Millisecond, true, true},
+		{"a trickle, 4.2 KiB/s", 952 * time.Millisecond, false, true},
 		{"a drip, 1 KiB/s", 4 * time.Second, false, false},
 		{"a stop", time.Hour, false, false},
 	} {
@@ -68,7 +68,7 @@ func TestSlowness(t *testing.T) {
 				if (err == nil) != c.read || !c.read && !errors.Is(err, os.ErrDeadlineExceeded) || c.read && n != size {
 					t.Errorf("read %d, %v", n, err)
 				}
-				if took := time.Since(begun); took > start+size/wholeRate*time.Second {
+				if took := time.Since(begun); took > start+time.Duration(size)*time.Second/wholeRate {
 					t.Errorf("held for %s", took)
 				}
 				if r.Done(); !w.read.IsZero() {

@@ -68,6 +68,9 @@ func (d *Disk) isolate(key Key, size int64) error {
 func (d *Disk) quarantined() (sum Usage, err error) {
 	err = eachFile(d.path(dirQuarantine), func(text string) error {
 		info, err := os.Lstat(d.path(dirQuarantine, text))
+		if errors.Is(err, fs.ErrNotExist) {
+			return nil // its owner looked at it and took it away
+		}
 		if err == nil {
 			sum = sum.Add(Usage{1, info.Size()})
 		}
@@ -76,23 +79,29 @@ func (d *Disk) quarantined() (sum Usage, err error) {
 	return sum, err
 }
 
-// emptyQuarantine destroys what came there before a day, with days held.
+// emptyQuarantine destroys what came there before a day, with days held, and
+// counts what is left: its owner may have taken some away.
 func (d *Disk) emptyQuarantine(first time.Time) (gone Usage, err error) {
 	err = eachFile(d.path(dirQuarantine), func(text string) error {
 		path := d.path(dirQuarantine, text)
 		info, err := os.Lstat(path)
+		if errors.Is(err, fs.ErrNotExist) {
+			return nil
+		}
 		if err != nil || !info.ModTime().Before(first) {
 			return err
 		}
-		if err := os.Remove(path); err != nil {
+		if err := os.Remove(path); err != nil && !errors.Is(err, fs.ErrNotExist) {
 			return err
 		}
-		size := Usage{1, info.Size()}
-		gone = gone.Add(size)
-		d.mu.Lock()
-		d.damaged = d.damaged.Sub(size)
-		d.mu.Unlock()
+		gone = gone.Add(Usage{1, info.Size()})
 		return nil
 	})
-	return gone, err
+	left, countErr := d.quarantined()
+	if countErr == nil {
+		d.mu.Lock()
+		d.damaged = left
+		d.mu.Unlock()
+	}
+	return gone, errors.Join(err, countErr)
 }

@@ -180,11 +180,17 @@ func (d *Disk) Remove(key id.Upload, names []id.Name) (Usage, error) {
 	u.settle()
 	failures := d.syncFailures()
 	gone, sizes, err := d.present(u, names)
-	if err != nil || gone.Blobs == 0 {
+	if err != nil {
 		return Usage{}, err
 	}
 	d.days.Lock()
 	defer d.days.Unlock()
+	if gone.Blobs == 0 { // moved before, perhaps by one whose sync failed or who was killed
+		if _, err := d.trashedBefore(u); err != nil {
+			return Usage{}, err
+		}
+		return Usage{}, d.lost(failures)
+	}
 	day, err := d.trashToday()
 	if err != nil {
 		return Usage{}, d.fault("delete blobs", err)

@@ -181,6 +181,7 @@ func (h *Handler) answer(w http.ResponseWriter, in incoming, size int64, copies 
 	receipt, err := h.Self.Receipt(in.key.Upload, []ticket.Stored{{Name: in.key.Name, Size: size}}, h.Now())
 	if err != nil {
 		h.Log.Error("sign receipt", "error", err)
+		pace.NewWriter(w).Next()
 		api.WriteProblem(w, err)
 		return
 	}
@@ -267,7 +268,7 @@ func (h *Handler) problem(err error) error {
 	case errors.Is(err, store.ErrClosed):
 		return api.NewProblem(api.TicketInvalid, "This upload is closed: it was deleted, and takes nothing again.")
 	case errors.Is(err, store.ErrBudget):
-		return api.NewProblem(api.TicketSpent, "This node holds as many bytes for the upload as the ticket allows; extend the upload.")
+		return api.NewProblem(api.TicketSpent, "This node holds as much for the upload as the ticket allows, 16 KiB for each blob counted in; extend the upload.")
 	case errors.Is(err, store.ErrMismatch):
 		return api.NewProblem(api.BlobMismatch, "The bytes do not hash to the name they came with; nothing was stored.")
 	case errors.Is(err, store.ErrSize):

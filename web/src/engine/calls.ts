@@ -92,9 +92,14 @@ function exposureOf({ operator, parent, storage, jurisdiction, site }: Declarati
   };
 }
 
-/** Compatible characters made one, case folded ("ß" is "ss": by way of capitals), white space collapsed. */
+/**
+ * Compatible characters made one, case folded ("ß" is "ss": by way of capitals, which "ı" must not take, or it became
+ * "i"), white space collapsed. As the server does it, or it would grant pairs that never count.
+ */
 function fold(text: string | undefined): string {
-  return (text ?? '').normalize('NFKC').toUpperCase().toLowerCase().normalize('NFKC').split(/\s+/u).join(' ').trim();
+  const parts = (text ?? '').normalize('NFKC').split('ı');
+  const folded = parts.map((part) => part.toUpperCase().toLowerCase()).join('ı');
+  return folded.split(/\s+/u).join(' ').trim();
 }
 
 /** Whether no law and no company that either declares could take both nodes away (docs/protocol.md). */

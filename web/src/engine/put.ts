@@ -8,7 +8,7 @@ import { EngineError } from './types.ts';
 /** No byte accepted and no event for so long: the node is left. */
 const STALL_MS = 10_000;
 /** Bytes a millisecond below which a node is left while a body goes to it: the slowest lines that people still use. */
-const LEAST_RATE = 8;
+const LEAST_RATE = 4;
 /** What a node may take for its own work and the second copy once it has a body: events alone do not hold a sender up. */
 const ANSWER_MS = 30_000;
 const LEAST_FORWARD_RATE = 32;

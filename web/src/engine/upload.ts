@@ -151,6 +151,7 @@ export class Upload {
           if (event.receipt !== undefined) {
             await this.receipts.add(event.receipt, blob);
             this.#good = performance.now();
+            this.#refused.delete(node.id);
             const copies = this.receipts.copies(name);
             if (copies > 0) this.#events.stored(name, body.length, copies === 2 ? 2 : 1);
           } else if (event.failed) {
