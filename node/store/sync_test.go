@@ -3,6 +3,7 @@ package store
 import (
 	"errors"
 	"fmt"
+	"holdfast/format/id"
 	"sync"
 	"syscall"
 	"testing"
@@ -147,5 +148,40 @@ func TestFailedSyncOfADeletion(t *testing.T) {
 	}
 	if got, err := d.CloseUpload(key.Upload); err != nil || got.Blobs != 1 {
 		t.Fatalf("done again: %+v, %v", got, err)
+	}
+}
+
+// TestFailedSyncOfRemovedBlobs: the blobs are moved, a sync fails, and the order
+// is done again: there is nothing left to move, and the move must be durable all
+// the same before it is acknowledged.
+func TestFailedSyncOfRemovedBlobs(t *testing.T) {
+	faulty := &faultyDirs{}
+	d, err := OpenDisk(t.TempDir(), Options{Capacity: 1 << 30, syncDir: faulty.sync})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer d.Close()
+	key, data := testKey("removed")
+	if err := put(d, key, data); err != nil {
+		t.Fatal(err)
+	}
+	faulty.dir = d.uploadDir(key.Upload)
+	fail, again := true, 0
+	faulty.hook = func(int) error {
+		if fail {
+			return failedSync(syscall.EIO)
+		}
+		again++
+		return nil
+	}
+	if _, err := d.Remove(key.Upload, []id.Name{key.Name}); !errors.Is(err, ErrIO) {
+		t.Fatalf("have %v, want ErrIO", err)
+	}
+	fail = false
+	if err := d.SelfTest(); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := d.Remove(key.Upload, []id.Name{key.Name}); err != nil || again == 0 {
+		t.Fatalf("done again: %v, the folder was synced %d times", err, again)
 	}
 }

@@ -186,10 +186,7 @@ func (d *Disk) Remove(key id.Upload, names []id.Name) (Usage, error) {
 	d.days.Lock()
 	defer d.days.Unlock()
 	if gone.Blobs == 0 { // moved before, perhaps by one whose sync failed or who was killed
-		if _, err := d.trashedBefore(u); err != nil {
-			return Usage{}, err
-		}
-		return Usage{}, d.lost(failures)
+		return Usage{}, errors.Join(d.removedBefore(u), d.lost(failures))
 	}
 	day, err := d.trashToday()
 	if err != nil {
@@ -220,6 +217,30 @@ func (d *Disk) Remove(key id.Upload, names []id.Name) (Usage, error) {
 		}
 	}
 	return gone, d.lost(failures)
+}
+
+// removedBefore makes durable what of an upload was moved to the trash, with days held.
+func (d *Disk) removedBefore(u *upload) error {
+	if _, err := d.trashedBefore(u); err != nil {
+		return err
+	}
+	var dirs []string
+	if _, err := os.Lstat(d.uploadDir(u.id)); err == nil {
+		dirs = append(dirs, d.uploadDir(u.id))
+	}
+	err := d.eachTrash(func(t trashed) error {
+		if t.upload == u.id {
+			dirs = append(dirs, t.path)
+		}
+		return nil
+	})
+	for i := 0; err == nil && i < len(dirs); i++ {
+		err = d.dirs.sync(dirs[i])
+	}
+	if err != nil {
+		return d.fault("look into the trash", err)
+	}
+	return nil
 }
 
 // present finds which of the names are held, with u.mu held.
