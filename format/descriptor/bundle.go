@@ -15,6 +15,13 @@ const (
 	MaxBundle = 64 << 20
 	// MaxEntries bounds the descriptors in a bundle.
 	MaxEntries = 1 << 18
+	// MaxDepth bounds the components of a path in a bundle. Real trees go some 50
+	// deep, and macOS opens no path of more than 512 components.
+	MaxDepth = 128
+	// MaxFolders bounds the folders above the entries, those that have no entry of
+	// their own included: a receiver makes every one, and one path of MaxPath bytes
+	// could name 2,047 of them.
+	MaxFolders = 1 << 18
 )
 
 // Bundle is what one link to several files lists. Entries are sorted by path,
@@ -41,21 +48,50 @@ func (b Bundle) Check() error {
 			return fmt.Errorf("title: %w", err)
 		}
 	}
+	before, folders := "", 0
 	for i, d := range b.Entries {
-		if err := d.Check(); err != nil {
+		if err := d.checkListed(); err != nil {
 			return fmt.Errorf("entry %d: %w", i, err)
 		}
-		if i == 0 {
-			continue
-		}
-		switch cmp.Compare(b.Entries[i-1].Path, d.Path) {
+		switch cmp.Compare(before, d.Path) { // no path is empty
 		case 0:
 			return fmt.Errorf("%w: entries %d and %d have one path", ErrBundle, i-1, i)
 		case 1:
 			return fmt.Errorf("%w: entry %d is not in order", ErrBundle, i)
 		}
+		if folders += newFolders(before, d.Path); folders > MaxFolders {
+			return fmt.Errorf("%w: more than %d folders above its entries", ErrBundle, MaxFolders)
+		}
+		before = d.Path
 	}
 	return b.checkParents()
+}
+
+// checkListed checks d as an entry of a bundle.
+func (d Descriptor) checkListed() error {
+	if err := d.Check(); err != nil {
+		return err
+	}
+	return CheckDepth(d.Path)
+}
+
+// CheckDepth refuses a path of more than MaxDepth components, which no bundle has.
+func CheckDepth(path string) error {
+	if depth := strings.Count(path, "/") + 1; depth > MaxDepth {
+		return fmt.Errorf("%w: %d components in a bundle, at most %d allowed", ErrPath, depth, MaxDepth)
+	}
+	return nil
+}
+
+// newFolders is how many folders lie above path that lie above none of the paths
+// before it in a sorted list. All that lies in one folder stands together there,
+// so that only the path just before can share it.
+func newFolders(before, path string) int {
+	same := 0
+	for same < len(before) && same < len(path) && before[same] == path[same] {
+		same++
+	}
+	return strings.Count(path[same:], "/")
 }
 
 // checkParents refuses a file whose path is the parent of another entry's. The

@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"reflect"
 	"runtime"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -257,10 +258,10 @@ func TestBundleSize(t *testing.T) {
 		t.Errorf("bundle of %d bytes: %v", MaxBundle+1, err)
 	}
 	b := Bundle{Title: "t"}
-	deep := strings.Repeat("/"+strings.Repeat("p", 15), 255)
-	const room = 100 // for the title to fill up to the byte
+	deep := strings.Repeat("/"+strings.Repeat("p", 255), 14) // with as few folders as such long paths can have
+	const room = 100                                         // for the title to fill up to the byte
 	for i, left := 0, MaxBundle-room; left > 1000; i++ {
-		d := folder((fmt.Sprintf("%08d", i) + deep)[:min(left-100, 8+len(deep))] + "x")
+		d := folder((fmt.Sprintf("%08d", i) + deep)[:min(left-100, 7+len(deep))] + "x")
 		b.Entries = append(b.Entries, d)
 		left -= len(wire.Marshal(d))
 	}
@@ -290,6 +291,36 @@ func TestBundleOfAsManyAsAllowed(t *testing.T) {
 	if _, err := DecodeBundle(wire.Marshal(Bundle{Entries: entries})); !errors.Is(err, ErrBundle) {
 		t.Fatalf("%d entries: %v", len(entries), err)
 	}
+}
+
+func TestBundleWithAsManyFoldersAsAllowed(t *testing.T) {
+	for n, want := range map[int]error{MaxFolders: nil, MaxFolders + 1: ErrBundle} {
+		if _, err := DecodeBundle(wire.Marshal(node{1: belowFolders(n)})); !errors.Is(err, want) {
+			t.Errorf("%d folders: %v", n, err)
+		}
+	}
+}
+
+// TestFoldersAreCountedOnce draws bundles and holds the count that the order
+// of paths allows against a plain one.
+func TestFoldersAreCountedOnce(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		paths := rapid.SliceOfNDistinct(rapid.StringMatching(`[ab!](/[ab!0]){0,4}`), 1, 20, rapid.ID[string]).Draw(t, "paths")
+		slices.Sort(paths)
+		plain, before, have := map[string]bool{}, "", 0
+		for _, path := range paths {
+			for i := range len(path) {
+				if path[i] == '/' {
+					plain[path[:i]] = true
+				}
+			}
+			have += newFolders(before, path)
+			before = path
+		}
+		if have != len(plain) {
+			t.Fatalf("%q: %d folders, want %d", paths, have, len(plain))
+		}
+	})
 }
 
 func TestStatedEntries(t *testing.T) {

@@ -6,7 +6,7 @@ import {
   type Descriptor,
   encodeBundle,
   KIND,
-  nameFault,
+  listedPathFault,
   newBundle,
   totals,
 } from '../format/descriptor.ts';
@@ -265,10 +265,7 @@ function describe({ file, path }: FileItem, content: Content): Descriptor {
 
 function checkNames(items: readonly SendItem[]): void {
   for (const { path } of items) {
-    const fault = path
-      .split('/')
-      .map(nameFault)
-      .find((f) => f !== undefined);
+    const fault = listedPathFault(path);
     if (fault !== undefined) throw new EngineError('bad-name', `${path}: ${fault}`);
   }
 }

@@ -9,7 +9,10 @@ import {
   encodeBundle,
   encodeDescriptor,
   KIND,
+  listedPathFault,
+  MAX_DEPTH,
   MAX_DESCRIPTOR,
+  MAX_FOLDERS,
   newBundle,
   totals,
 } from './descriptor.ts';
@@ -134,6 +137,15 @@ describe('the order of paths', () => {
   });
 });
 
+/** Folders without anything, above which n others lie. */
+function belowFolders(n: number): Descriptor[] {
+  const entries: Descriptor[] = [];
+  for (let left = n; left > 0; left -= MAX_DEPTH - 1) {
+    entries.push(folder(`${entries.length}`.padStart(4, '0') + '/d'.repeat(Math.min(left, MAX_DEPTH - 1))));
+  }
+  return entries;
+}
+
 describe('a bundle', () => {
   const entries = [file('b/c'), folder('b'), file('a'), file('b!'), file('😀'), file('\uffff')];
 
@@ -152,6 +164,28 @@ describe('a bundle', () => {
     const most = Number.MAX_SAFE_INTEGER;
     const large = newBundle([file('a', { content: content(most) }), file('b', { content: content(1) })]);
     expect(await failure(() => totals(large))).toBe('encoding');
+  });
+
+  test('has paths of at most 128 components', async () => {
+    const [deepest, deeper] = [`${'d/'.repeat(127)}e`, `${'d/'.repeat(128)}e`];
+    const bundle = newBundle([file(deepest)]);
+    expect(decodeBundle(encodeBundle(bundle))).toEqual(bundle);
+    expect(await failure(() => encodeBundle(newBundle([file(deeper)])))).toBe('encoding');
+    expect([deepest, deeper, 'a/../b', 'a'].map((path) => listedPathFault(path) === undefined)).toEqual([
+      true,
+      false,
+      false,
+      true,
+    ]);
+  });
+
+  test('has at most 262,144 folders above its entries', async () => {
+    const bundle = newBundle(belowFolders(MAX_FOLDERS));
+    expect(decodeBundle(encodeBundle(bundle)).entries.length).toBe(bundle.entries.length);
+    expect(await failure(() => encodeBundle(newBundle(belowFolders(MAX_FOLDERS + 1))))).toBe('encoding');
+    // Each folder counts once, also if others stand between what is in it and itself.
+    const shared = Array.from({ length: 3000 }, (_, i) => folder(`a${'/d'.repeat(100)}/${i}`));
+    expect(await failure(() => encodeBundle(newBundle([folder('a'), folder('a!'), ...shared])))).toBeUndefined();
   });
 
   test.each([
