@@ -27,7 +27,7 @@ const (
 // Bundle is what one link to several files lists. Entries are sorted by path,
 // compared as bytes; NewBundle sorts.
 type Bundle struct {
-	Entries []Descriptor `cbor:"1,keyasint"`
+	Entries []Descriptor `cbor:"1,keyasint" most:"262144"` // MaxEntries
 	Title   string       `cbor:"2,keyasint,omitempty"`
 }
 
@@ -144,9 +144,6 @@ func DecodeBundle(b []byte) (Bundle, error) {
 	if len(b) > MaxBundle {
 		return Bundle{}, fmt.Errorf("%w: %d bytes, at most %d allowed", ErrBundle, len(b), MaxBundle)
 	}
-	if n, ok := statedEntries(b); !ok || n > MaxEntries {
-		return Bundle{}, fmt.Errorf("%w: does not begin with a list of 1 to %d entries", ErrBundle, MaxEntries)
-	}
 	var out Bundle
 	if err := wire.Unmarshal(b, MaxBundle, &out); err != nil {
 		return Bundle{}, fmt.Errorf("bundle: %w", err)
@@ -155,41 +152,4 @@ func DecodeBundle(b []byte) (Bundle, error) {
 		return Bundle{}, err
 	}
 	return out, nil
-}
-
-// CBOR's major types that a bundle begins with.
-const (
-	majorArray = 4
-	majorMap   = 5
-)
-
-// statedEntries reads how many entries b says that it has, because the decoder
-// makes room for that many before it looks at the first. Every bundle begins
-// with its map's head, key 1 (no smaller key is allowed) and its array's head.
-func statedEntries(b []byte) (n uint64, ok bool) {
-	major, _, b := head(b)
-	if major != majorMap || len(b) == 0 || b[0] != 1 {
-		return 0, false
-	}
-	major, n, _ = head(b[1:])
-	return n, major == majorArray
-}
-
-// head splits the head of a CBOR item off b; major is -1 if there is none.
-func head(b []byte) (major int, arg uint64, rest []byte) {
-	if len(b) == 0 {
-		return -1, 0, nil
-	}
-	major, low := int(b[0]>>5), b[0]&31
-	if low < 24 {
-		return major, uint64(low), b[1:]
-	}
-	width := 1 << (low - 24)
-	if low > 27 || len(b) < 1+width {
-		return -1, 0, nil
-	}
-	for _, c := range b[1 : 1+width] {
-		arg = arg<<8 | uint64(c)
-	}
-	return major, arg, b[1+width:]
 }
