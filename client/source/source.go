@@ -23,6 +23,8 @@ var (
 	ErrChanged = errors.New("changed while it was read; nothing was published. Send it again once it rests")
 	// ErrName: a name that cannot be carried to other systems.
 	ErrName = errors.New("has a name that cannot be sent; rename it")
+	// ErrDeep: below more folders than a bundle allows.
+	ErrDeep = fmt.Errorf("lies more than %d folders deep; send the folders in it, or one archive of all", descriptor.MaxDepth-1)
 	// ErrClash: two things to send would have one name.
 	ErrClash = errors.New("two of the things to send have the same name; send them apart, or rename one")
 	// ErrNothing: nothing is left to send.

@@ -9,6 +9,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"holdfast/format/descriptor"
 )
 
 func write(t *testing.T, path, text string, mode os.FileMode) string {
@@ -76,6 +78,8 @@ func TestWalkRefuses(t *testing.T) {
 	link := dir + "/link"
 	os.Symlink(file, link)
 	notText := write(t, dir+"/bad/\xff", "", 0o644)
+	deep := dir + "/d" + strings.Repeat("/d", descriptor.MaxDepth-1)
+	write(t, deep+"/file", "x", 0o644)
 	pipe := dir + "/socket"
 	socket, err := net.Listen("unix", pipe)
 	if err != nil {
@@ -96,6 +100,7 @@ func TestWalkRefuses(t *testing.T) {
 		"name not UTF-8":    {[]string{notText}, ErrName},
 		"same, in a folder": {[]string{dir + "/bad"}, ErrName},
 		"the root":          {[]string{"/"}, ErrName},
+		"too deep":          {[]string{dir + "/d"}, ErrDeep},
 	} {
 		t.Run(name, func(t *testing.T) {
 			_, err := Walk(context.Background(), c.paths)
@@ -103,6 +108,9 @@ func TestWalkRefuses(t *testing.T) {
 				t.Errorf("have %v, want %v", err, c.want)
 			}
 		})
+	}
+	if tree, err := Walk(context.Background(), []string{dir + "/d/d"}); err != nil || len(tree.Entries) != descriptor.MaxDepth {
+		t.Errorf("as deep as allowed: %d entries, %v", len(tree.Entries), err)
 	}
 	ctx, cancel := context.WithCancel(context.Background())
 	cancel()

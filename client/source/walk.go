@@ -75,6 +75,9 @@ func (w *walker) add(path, local string, info fs.FileInfo) error {
 	if descriptor.CheckPath(path) != nil {
 		return &Error{local, ErrName}
 	}
+	if descriptor.CheckDepth(path) != nil {
+		return &Error{local, ErrDeep}
+	}
 	if err := readable(local, mode.IsDir()); err != nil {
 		return &Error{local, reason(err)}
 	}

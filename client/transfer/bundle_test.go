@@ -136,7 +136,7 @@ func TestHiddenFoldersAreNotFilled(t *testing.T) {
 // the one that it goes on in.
 func TestSeveralThingsResume(t *testing.T) {
 	s := newStage(t)
-	r := s.several("Three things", 40*mib)
+	r := s.several("Three things", 90*mib)
 	t.Chdir(t.TempDir())
 	s.cut(r, "", 20*mib)
 	got, err := s.receive(r, ReceiveOptions{})

@@ -80,7 +80,7 @@ func (c *receiveCmd) failed(ctx context.Context, p *progress, err error) error {
 
 func (c *receiveCmd) print(got *transfer.Received) error {
 	for _, r := range got.Renamed {
-		note("Written as %s: %s is no name for this system.", descriptor.Display(r.Local), descriptor.Display(r.Path))
+		note("Written as %s: %s is no name for this system.", descriptor.Display(r.Local()), descriptor.Display(r.Path))
 	}
 	if got.Paths == nil {
 		return nil

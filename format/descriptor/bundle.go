@@ -15,12 +15,19 @@ const (
 	MaxBundle = 64 << 20
 	// MaxEntries bounds the descriptors in a bundle.
 	MaxEntries = 1 << 18
+	// MaxDepth bounds the components of a path in a bundle. Real trees go some 50
+	// deep, and macOS opens no path of more than 512 components.
+	MaxDepth = 128
+	// MaxFolders bounds the folders above the entries, those that have no entry of
+	// their own included: a receiver makes every one, and one path of MaxPath bytes
+	// could name 2,047 of them.
+	MaxFolders = 1 << 18
 )
 
 // Bundle is what one link to several files lists. Entries are sorted by path,
 // compared as bytes; NewBundle sorts.
 type Bundle struct {
-	Entries []Descriptor `cbor:"1,keyasint"`
+	Entries []Descriptor `cbor:"1,keyasint" most:"262144"` // MaxEntries
 	Title   string       `cbor:"2,keyasint,omitempty"`
 }
 
@@ -41,21 +48,50 @@ func (b Bundle) Check() error {
 			return fmt.Errorf("title: %w", err)
 		}
 	}
+	before, folders := "", 0
 	for i, d := range b.Entries {
-		if err := d.Check(); err != nil {
+		if err := d.checkListed(); err != nil {
 			return fmt.Errorf("entry %d: %w", i, err)
 		}
-		if i == 0 {
-			continue
-		}
-		switch cmp.Compare(b.Entries[i-1].Path, d.Path) {
+		switch cmp.Compare(before, d.Path) { // no path is empty
 		case 0:
 			return fmt.Errorf("%w: entries %d and %d have one path", ErrBundle, i-1, i)
 		case 1:
 			return fmt.Errorf("%w: entry %d is not in order", ErrBundle, i)
 		}
+		if folders += newFolders(before, d.Path); folders > MaxFolders {
+			return fmt.Errorf("%w: more than %d folders above its entries", ErrBundle, MaxFolders)
+		}
+		before = d.Path
 	}
 	return b.checkParents()
+}
+
+// checkListed checks d as an entry of a bundle.
+func (d Descriptor) checkListed() error {
+	if err := d.Check(); err != nil {
+		return err
+	}
+	return CheckDepth(d.Path)
+}
+
+// CheckDepth refuses a path of more than MaxDepth components, which no bundle has.
+func CheckDepth(path string) error {
+	if depth := strings.Count(path, "/") + 1; depth > MaxDepth {
+		return fmt.Errorf("%w: %d components in a bundle, at most %d allowed", ErrPath, depth, MaxDepth)
+	}
+	return nil
+}
+
+// newFolders is how many folders lie above path that lie above none of the paths
+// before it in a sorted list. All that lies in one folder stands together there,
+// so that only the path just before can share it.
+func newFolders(before, path string) int {
+	same := 0
+	for same < len(before) && same < len(path) && before[same] == path[same] {
+		same++
+	}
+	return strings.Count(path[same:], "/")
 }
 
 // checkParents refuses a file whose path is the parent of another entry's. The
@@ -108,9 +144,6 @@ func DecodeBundle(b []byte) (Bundle, error) {
 	if len(b) > MaxBundle {
 		return Bundle{}, fmt.Errorf("%w: %d bytes, at most %d allowed", ErrBundle, len(b), MaxBundle)
 	}
-	if n, ok := statedEntries(b); !ok || n > MaxEntries {
-		return Bundle{}, fmt.Errorf("%w: does not begin with a list of 1 to %d entries", ErrBundle, MaxEntries)
-	}
 	var out Bundle
 	if err := wire.Unmarshal(b, MaxBundle, &out); err != nil {
 		return Bundle{}, fmt.Errorf("bundle: %w", err)
@@ -119,41 +152,4 @@ func DecodeBundle(b []byte) (Bundle, error) {
 		return Bundle{}, err
 	}
 	return out, nil
-}
-
-// CBOR's major types that a bundle begins with.
-const (
-	majorArray = 4
-	majorMap   = 5
-)
-
-// statedEntries reads how many entries b says that it has, because the decoder
-// makes room for that many before it looks at the first. Every bundle begins
-// with its map's head, key 1 (no smaller key is allowed) and its array's head.
-func statedEntries(b []byte) (n uint64, ok bool) {
-	major, _, b := head(b)
-	if major != majorMap || len(b) == 0 || b[0] != 1 {
-		return 0, false
-	}
-	major, n, _ = head(b[1:])
-	return n, major == majorArray
-}
-
-// head splits the head of a CBOR item off b; major is -1 if there is none.
-func head(b []byte) (major int, arg uint64, rest []byte) {
-	if len(b) == 0 {
-		return -1, 0, nil
-	}
-	major, low := int(b[0]>>5), b[0]&31
-	if low < 24 {
-		return major, uint64(low), b[1:]
-	}
-	width := 1 << (low - 24)
-	if low > 27 || len(b) < 1+width {
-		return -1, 0, nil
-	}
-	for _, c := range b[1 : 1+width] {
-		arg = arg<<8 | uint64(c)
-	}
-	return major, arg, b[1+width:]
 }

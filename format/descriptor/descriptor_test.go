@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"reflect"
 	"runtime"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -257,10 +258,10 @@ func TestBundleSize(t *testing.T) {
 		t.Errorf("bundle of %d bytes: %v", MaxBundle+1, err)
 	}
 	b := Bundle{Title: "t"}
-	deep := strings.Repeat("/"+strings.Repeat("p", 15), 255)
-	const room = 100 // for the title to fill up to the byte
+	deep := strings.Repeat("/"+strings.Repeat("p", 255), 14) // with as few folders as such long paths can have
+	const room = 100                                         // for the title to fill up to the byte
 	for i, left := 0, MaxBundle-room; left > 1000; i++ {
-		d := folder((fmt.Sprintf("%08d", i) + deep)[:min(left-100, 8+len(deep))] + "x")
+		d := folder((fmt.Sprintf("%08d", i) + deep)[:min(left-100, 7+len(deep))] + "x")
 		b.Entries = append(b.Entries, d)
 		left -= len(wire.Marshal(d))
 	}
@@ -287,55 +288,64 @@ func TestBundleOfAsManyAsAllowed(t *testing.T) {
 	if again, err := DecodeBundle(raw); err != nil || len(again.Entries) != 1<<18 {
 		t.Fatalf("%d entries, %v", len(again.Entries), err)
 	}
-	if _, err := DecodeBundle(wire.Marshal(Bundle{Entries: entries})); !errors.Is(err, ErrBundle) {
+	if _, err := DecodeBundle(wire.Marshal(Bundle{Entries: entries})); !errors.Is(err, wire.ErrEncoding) {
 		t.Fatalf("%d entries: %v", len(entries), err)
 	}
 }
 
-func TestStatedEntries(t *testing.T) {
-	cases := []struct {
-		name string
-		b    []byte
-		n    uint64
-		ok   bool
-	}{
-		{"nothing", nil, 0, false},
-		{"not a map", []byte{0x81, 0x01, 0x81}, 0, false},
-		{"map head alone", []byte{0xa1}, 0, false},
-		{"another key first", []byte{0xa2, 0x02, 0x81}, 0, false},
-		{"no array", []byte{0xa1, 0x01}, 0, false},
-		{"text for the array", []byte{0xa1, 0x01, 0x61, 'a'}, 0, false},
-		{"indefinite array", []byte{0xa1, 0x01, 0x9f}, 0, false},
-		{"reserved head", []byte{0xa1, 0x01, 0x9c, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0}, 0, false},
-		{"23", []byte{0xa1, 0x01, 0x97}, 23, true},
-		{"24", []byte{0xa1, 0x01, 0x98, 24}, 24, true},
-		{"24, cut", []byte{0xa1, 0x01, 0x98}, 0, false},
-		{"258", []byte{0xa1, 0x01, 0x99, 1, 2}, 258, true},
-		{"258, cut", []byte{0xa1, 0x01, 0x99, 1}, 0, false},
-		{"2^24", []byte{0xa1, 0x01, 0x9a, 1, 0, 0, 0}, 1 << 24, true},
-		{"2^63", []byte{0xa1, 0x01, 0x9b, 0x80, 0, 0, 0, 0, 0, 0, 0}, 1 << 63, true},
-		{"map of 24", []byte{0xb8, 24, 0x01, 0x81}, 1, true},
-	}
-	for _, c := range cases {
-		t.Run(c.name, func(t *testing.T) {
-			if n, ok := statedEntries(c.b); ok != c.ok || ok && n != c.n {
-				t.Fatalf("%d, %v", n, ok)
-			}
-		})
+func TestBundleWithAsManyFoldersAsAllowed(t *testing.T) {
+	for n, want := range map[int]error{MaxFolders: nil, MaxFolders + 1: ErrBundle} {
+		if _, err := DecodeBundle(wire.Marshal(node{1: belowFolders(n)})); !errors.Is(err, want) {
+			t.Errorf("%d folders: %v", n, err)
+		}
 	}
 }
 
-// TestBundleRoom makes a small input state many entries: the decoder must not
-// make room for them.
+// TestFoldersAreCountedOnce draws bundles and holds the count that the order
+// of paths allows against a plain one.
+func TestFoldersAreCountedOnce(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		paths := rapid.SliceOfNDistinct(rapid.StringMatching(`[ab!](/[ab!0]){0,4}`), 1, 20, rapid.ID[string]).Draw(t, "paths")
+		slices.Sort(paths)
+		plain, before, have := map[string]bool{}, "", 0
+		for _, path := range paths {
+			for i := range len(path) {
+				if path[i] == '/' {
+					plain[path[:i]] = true
+				}
+			}
+			have += newFolders(before, path)
+			before = path
+		}
+		if have != len(plain) {
+			t.Fatalf("%q: %d folders, want %d", paths, have, len(plain))
+		}
+	})
+}
+
+// Threats row 28: a small input makes the decoder make no more room than its
+// bytes can fill, whatever arrays it announces and whatever stands in them.
 func TestBundleRoom(t *testing.T) {
-	const stated = 1 << 20
-	b := append([]byte{0xa1, 0x01, 0x9a, 0x00, 0x10, 0x00, 0x00}, make([]byte, stated)...)
-	var before, after runtime.MemStats
-	runtime.ReadMemStats(&before)
-	_, err := DecodeBundle(b)
-	runtime.ReadMemStats(&after)
-	if !errors.Is(err, ErrBundle) || after.TotalAlloc-before.TotalAlloc > stated {
-		t.Fatalf("%v, %d bytes allocated", err, after.TotalAlloc-before.TotalAlloc)
+	zeros := repeat(1<<20-1000, 0)
+	cases := map[string][]byte{
+		"as many entries as there are bytes":  append([]byte{0xa1, 0x01, 0x9a, 0x00, 0x10, 0x00, 0x00}, make([]byte, 1<<20)...),
+		"as many entries as allowed, no maps": wire.Marshal(node{1: zeros[:MaxEntries]}),
+		"as many entries as allowed, empty":   wire.Marshal(node{1: repeat(MaxEntries, node{})}),
+		"versions that are no maps":           wire.Marshal(node{1: []any{with(fileNode("a"), 8, zeros)}}),
+		"versions that are empty":             wire.Marshal(node{1: []any{with(fileNode("a"), 8, repeat(1<<20-1000, node{}))}}),
+		"versions without content":            wire.Marshal(node{1: []any{with(fileNode("a"), 8, repeat(1<<18, node{2: 1}))}}),
+		"versions of empty contents":          wire.Marshal(node{1: []any{with(fileNode("a"), 8, repeat(1<<18, node{1: node{}}))}}),
+	}
+	for name, b := range cases {
+		t.Run(name, func(t *testing.T) {
+			var before, after runtime.MemStats
+			runtime.ReadMemStats(&before)
+			_, err := DecodeBundle(b)
+			runtime.ReadMemStats(&after)
+			if got := after.TotalAlloc - before.TotalAlloc; !errors.Is(err, wire.ErrEncoding) || got > 1<<17 {
+				t.Fatalf("%d bytes: %v, %d bytes allocated", len(b), err, got)
+			}
+		})
 	}
 }
 

@@ -3,6 +3,7 @@ package descriptor
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"unicode"
 
@@ -17,12 +18,21 @@ var ErrPlanned = errors.New("descriptor: two entries with one path")
 // digits as MaxEntries, a space and parentheses.
 const maxNumber = len(" (262144)")
 
+// maxPlaces is how many places one bundle has at most: its entries, and the
+// folders above them.
+const maxPlaces = MaxEntries + MaxFolders
+
 // Renaming is an entry, or a folder above one, that is written under another
-// name than its own. Path is the entry's own path, Local the whole path it has below the target.
+// name than its own. Path is the entry's own path.
 type Renaming struct {
-	Path  string
-	Local string
+	Path string
+	at   *place
 }
+
+// Local is the whole path that the entry has below the target. It is put
+// together when somebody asks: kept for each folder of a deep path, it would
+// take the square of the path's length.
+func (r Renaming) Local() string { return r.at.path() }
 
 // Planner gives the entries of one bundle their places below one target folder,
 // so that no two come to one place: not after LocalPath replaced characters,
@@ -30,26 +40,43 @@ type Renaming struct {
 // of letters or invisible characters. It is deterministic: the same paths in
 // the same order get the same places, so that a receive that is repeated finds
 // what it wrote. It does not look at the disk. Not safe for concurrent use.
+//
+// Its memory grows with the number of places, which is bounded (ErrBundle), and
+// with the length of their own names, not with that of their paths.
 type Planner struct {
-	goos  string
-	fold  bool
-	caser cases.Caser
-	root  *place
-	done  []Renaming
+	goos    string
+	fold    bool
+	caser   cases.Caser
+	root    *place
+	places  map[slot]*place   // by the component of the path
+	taken   map[slot]struct{} // by the key of the local name
+	numbers map[slot]int      // last number given, by the key of names that are numbered alike
+	done    []Renaming
 }
 
-// place is a planned entry and its local path. Folders have what is in them.
+// slot is a name in a folder. One map of all slots costs a folder with one
+// entry, of which a hostile bundle has many, no more than any other.
+type slot struct {
+	folder *place
+	name   string
+}
+
+// place is a planned entry, or a folder above one.
 type place struct {
-	local   string
-	kind    Kind
-	listed  bool              // planned itself, not only as a parent
-	entries map[string]*place // by the component of the path
-	taken   map[string]bool   // folded local names
-	numbers map[string]int    // last number given, by folded stem and extension
+	parent *place // nil at the root
+	local  string // its own local name
+	kind   Kind
+	listed bool // planned itself, not only as a parent
 }
 
-func newFolder(local string) *place {
-	return &place{local: local, kind: Folder, entries: map[string]*place{}, taken: map[string]bool{}, numbers: map[string]int{}}
+// path is the place's local path.
+func (p *place) path() string {
+	var names []string
+	for ; p.parent != nil; p = p.parent {
+		names = append(names, p.local)
+	}
+	slices.Reverse(names)
+	return strings.Join(names, "/")
 }
 
 // FoldsNames tells whether file systems of goos usually take names that differ
@@ -60,33 +87,45 @@ func FoldsNames(goos string) bool { return goos == windows || goos == "darwin" |
 // says that the target's file system takes names that differ in case or
 // composition only for one; FoldsNames knows the usual answer.
 func NewPlanner(goos string, fold bool) *Planner {
-	return &Planner{goos: goos, fold: fold, caser: cases.Fold(), root: newFolder("")}
+	return &Planner{
+		goos: goos, fold: fold, caser: cases.Fold(), root: &place{kind: Folder},
+		places: map[slot]*place{}, taken: map[slot]struct{}{}, numbers: map[slot]int{},
+	}
 }
 
 // Plan gives the entry with that path its local path, separated by slashes. It
-// wants each path once, a folder's before or after what is in it.
+// wants each path once, a folder's before or after what is in it. It fails for a
+// path deeper than MaxDepth (ErrPath), one that does not go with those planned
+// before (ErrPlanned), and more places than a bundle may have (ErrBundle).
 func (p *Planner) Plan(path string, kind Kind) (string, error) {
-	at := p.root
-	names := strings.Split(path, "/")
-	for i, name := range names {
+	if err := CheckDepth(path); err != nil {
+		return "", err
+	}
+	at, end := p.root, 0
+	for name := range strings.SplitSeq(path, "/") {
 		if name == "" {
 			return "", fmt.Errorf("%w: empty, or an empty component", ErrPath)
 		}
-		last := i == len(names)-1
+		end += len(name)
+		last := end == len(path)
 		want := Folder
 		if last {
 			want = kind
 		}
-		next := at.entries[name]
-		if next == nil {
-			next = p.add(at, name, strings.Join(names[:i+1], "/"), want)
-		} else if next.kind != want || last && next.listed {
+		next := p.places[slot{at, name}]
+		switch {
+		case next == nil && len(p.places) == maxPlaces:
+			return "", fmt.Errorf("%w: more than %d places", ErrBundle, maxPlaces)
+		case next == nil:
+			next = p.add(at, name, path[:end], want)
+		case next.kind != want || last && next.listed:
 			return "", fmt.Errorf("%w: %s", ErrPlanned, Display(path))
 		}
 		next.listed = next.listed || last
 		at = next
+		end++ // the slash
 	}
-	return at.local, nil
+	return at.path(), nil
 }
 
 // Renamed lists what is written under another name than its own, in the order
@@ -95,37 +134,34 @@ func (p *Planner) Plan(path string, kind Kind) (string, error) {
 func (p *Planner) Renamed() []Renaming { return p.done }
 
 func (p *Planner) add(parent *place, name, path string, kind Kind) *place {
-	local := p.free(parent, localName(name, p.goos))
-	parent.taken[p.key(local)] = true
-	child := &place{kind: kind}
-	if kind == Folder {
-		child = newFolder("")
-	}
-	child.local = local
-	if parent.local != "" {
-		child.local = parent.local + "/" + local
-	}
-	parent.entries[name] = child
-	if local != name {
-		p.done = append(p.done, Renaming{Path: path, Local: child.local})
+	child := &place{parent: parent, local: p.free(parent, localName(name, p.goos)), kind: kind}
+	p.taken[slot{parent, p.key(child.local)}] = struct{}{}
+	p.places[slot{parent, name}] = child
+	if child.local != name {
+		p.done = append(p.done, Renaming{Path: path, at: child})
 	}
 	return child
+}
+
+func (p *Planner) isTaken(parent *place, local string) bool {
+	_, taken := p.taken[slot{parent, p.key(local)}]
+	return taken
 }
 
 // free is local, or local with the lowest number after the last one given that
 // is not taken. Names that would get the same numbered names share a counter,
 // so that a hostile bundle of like names costs no more than their count.
 func (p *Planner) free(parent *place, local string) string {
-	if !parent.taken[p.key(local)] {
+	if !p.isTaken(parent, local) {
 		return local
 	}
 	const most = MaxName - maxNumber
-	series := p.key(fit(local, "", most))
-	for n := max(parent.numbers[series], 1) + 1; ; n++ {
+	series := slot{parent, p.key(fit(local, "", most))}
+	for n := max(p.numbers[series], 1) + 1; ; n++ {
 		suffix := fmt.Sprintf(" (%d)", n)
 		numbered := fit(local, suffix, most+len(suffix))
-		if !parent.taken[p.key(numbered)] {
-			parent.numbers[series] = n
+		if !p.isTaken(parent, numbered) {
+			p.numbers[series] = n
 			return numbered
 		}
 	}

@@ -3,6 +3,7 @@ package descriptor
 import (
 	"bytes"
 	"errors"
+	"fmt"
 	"maps"
 	"reflect"
 	"strings"
@@ -240,6 +241,20 @@ func TestDescriptorVectors(t *testing.T) {
 	}
 }
 
+// deepest is a path of as many components as a bundle allows.
+var deepest = strings.Repeat("d/", 127) + "e"
+
+// belowFolders is a list of folders without anything above which n others lie.
+func belowFolders(n int) []any {
+	var entries []any
+	for i := 0; n > 0; i++ {
+		above := min(n, 127)
+		entries = append(entries, folderNode(fmt.Sprintf("%04d", i)+strings.Repeat("/d", above)))
+		n -= above
+	}
+	return entries
+}
+
 func bundleVectors(t *testing.T) []vector {
 	list := func(entries ...any) node { return node{1: entries} }
 	a, b := fileNode("a"), with(fileNode("b"), 3, contentNode(9, 300000))
@@ -269,6 +284,7 @@ func bundleVectors(t *testing.T) []vector {
 	cases = append(cases,
 		counted(good(t, "thirty unknown keys", crowded, list(a)), 1, 5),
 		counted(good(t, "thirty folders", list(dozens...), nil), 0, 0),
+		counted(good(t, "path of 128 components", list(fileNode(deepest)), nil), 1, 5),
 	)
 	refused := []struct {
 		name string
@@ -298,6 +314,8 @@ func bundleVectors(t *testing.T) []vector {
 		{"title with NUL", with(list(a), 2, "a\x00")},
 		{"title of 256 bytes", with(list(a), 2, strings.Repeat("t", 256))},
 		{"title is bytes", with(list(a), 2, []byte("t"))},
+		{"path of 129 components", list(fileNode(deepest + "/e"))},
+		{"folder whose path has 129 components", list(folderNode(deepest), folderNode(deepest+"/e"))},
 	}
 	for _, r := range refused {
 		cases = append(cases, bad(r.name, wire.Marshal(r.m)))
@@ -310,6 +328,7 @@ func bundleVectors(t *testing.T) []vector {
 		bad("says 262,145 entries", []byte{0xa1, 0x01, 0x9a, 0x00, 0x04, 0x00, 0x01}),
 		bad("says 2^63 entries", []byte{0xa1, 0x01, 0x9b, 0x80, 0, 0, 0, 0, 0, 0, 0}),
 		bad("array of indefinite length", append(append([]byte{0xa1, 0x01, 0x9f}, one[3:]...), 0xff)),
+		vector{Name: golden.Name{Name: "262,145 folders above its entries"}, Bytes: golden.Beside(t, "bundle-262145-folders.bin", wire.Marshal(node{1: belowFolders(MaxFolders + 1)})), Fail: "encoding"},
 	)
 }
 

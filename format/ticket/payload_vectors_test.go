@@ -40,6 +40,7 @@ func TestUploadTicketVectors(t *testing.T) {
 		m.good("budget and expiry 0", with(least, 3, 0, 4, 0), nil, at(nodeKey, 60, ""), at(nodeKey, 61, "expired")),
 		m.good("greatest budget and expiry", with(least, 3, wire.MaxInt, 4, wire.MaxInt), nil),
 		m.good("address, port and path", url("http://[::1]:65535/store/v1.0/~x%20y/"), nil),
+		m.good("IPv6 address that ends like an IPv4 address", url("https://[2001:DB8::192.0.2.1]/"), nil),
 		m.good("URL of 256 bytes", url("https://h.example/"+strings.Repeat("p", 238)), nil),
 		m.good("unknown keys from 64 on are ignored", with(least, 64, 1, 70, []any{"x"}), least),
 	}
@@ -79,6 +80,13 @@ func TestUploadTicketVectors(t *testing.T) {
 		{"URL with port 0", url("https://a.example:0")},
 		{"URL with port 65536", url("https://a.example:65536")},
 		{"URL with empty port", url("https://a.example:")},
+		{"URL with an underscore in the host", url("https://a_b.example")},
+		{"URL with a colon in brackets", url("https://[:]")},
+		{"URL with two groups in brackets", url("https://[1:2]")},
+		{"URL with nine groups in brackets", url("https://[1:2:3:4:5:6:7:8:9]")},
+		{"URL with two gaps in brackets", url("https://[1::2::3]")},
+		{"URL with an IPv4 address in brackets", url("https://[192.0.2.1]")},
+		{"URL with a zone in brackets", url("https://[fe80::1%25eth0]")},
 		{"URL of 257 bytes", url("https://h.example/" + strings.Repeat("p", 239))},
 	})...)
 	cases = append(cases, m.envelopes(least)...)

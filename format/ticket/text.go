@@ -2,6 +2,7 @@ package ticket
 
 import (
 	_ "embed"
+	"net/netip"
 	"regexp"
 	"strconv"
 	"strings"
@@ -38,7 +39,7 @@ func CheckJurisdiction(code string) error {
 // baseURL: scheme in lower case, a host name, IPv4 or bracketed IPv6 address, a
 // port, a path; all ASCII, without user, query, fragment and backslash. It is
 // spelled out because URL parsers of different languages disagree beyond it.
-var baseURL = regexp.MustCompile(`^https?://(?:[A-Za-z0-9.-]+|\[[0-9A-Fa-f:.]+\])(?::([0-9]{1,5}))?(?:/[A-Za-z0-9._~!$&'()*+,;=:@%/-]*)?$`)
+var baseURL = regexp.MustCompile(`^https?://(?:[A-Za-z0-9.-]+|\[([0-9A-Fa-f:.]+)\])(?::([0-9]{1,5}))?(?:/[A-Za-z0-9._~!$&'()*+,;=:@%/-]*)?$`)
 
 const maxPort = 65535
 
@@ -52,7 +53,12 @@ func CheckURL(text string) error {
 		return refuse("base URL %q: expected http(s)://host[:port][/path] without user, query and fragment", text)
 	}
 	if match[1] != "" {
-		if port, err := strconv.Atoi(match[1]); err != nil || port < 1 || port > maxPort {
+		if ip, err := netip.ParseAddr(match[1]); err != nil || !ip.Is6() {
+			return refuse("base URL %q: no IPv6 address in the brackets", text)
+		}
+	}
+	if match[2] != "" {
+		if port, err := strconv.Atoi(match[2]); err != nil || port < 1 || port > maxPort {
 			return refuse("base URL %q: port out of range", text)
 		}
 	}

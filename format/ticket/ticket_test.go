@@ -32,7 +32,7 @@ func drawUint(t *rapid.T) int64 {
 }
 
 func drawURL(t *rapid.T) string {
-	return rapid.StringMatching(`https?://([a-z0-9.-]{1,20}|\[[0-9a-f:]{2,12}\])(:[1-9][0-9]{0,3})?(/[a-z/.~%]{0,20})?`).Draw(t, "url")
+	return rapid.StringMatching(`https?://([a-z0-9.-]{1,20}|\[([0-9a-fA-F]{1,4}:){1,5}(:[0-9a-f]{1,4}|:|:192\.0\.2\.[0-9])\])(:[1-9][0-9]{0,3})?(/[a-z/.~%]{0,20})?`).Draw(t, "url")
 }
 
 func drawRange(t *rapid.T) Range {

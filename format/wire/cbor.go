@@ -67,13 +67,18 @@ func Marshal(v any) []byte {
 
 // Unmarshal decodes b into v, a pointer to a struct with `keyasint` tags. It
 // refuses whatever Marshal would not have written, except for unknown map keys
-// from FirstFreeKey on. Inputs above max bytes are refused before decoding.
+// from FirstFreeKey on. Inputs above max bytes are refused before decoding, and
+// arrays of more entries than the tag `most` of their field allows before room
+// is made for them.
 func Unmarshal(b []byte, max int, v any) error {
 	if len(b) > max {
 		return fmt.Errorf("%w: %d bytes, at most %d allowed", ErrEncoding, len(b), max)
 	}
 	if err := check(b); err != nil {
 		return err
+	}
+	if _, err := fits(b, field{kind: reflect.TypeOf(v), most: maxEntries}); err != nil {
+		return fmt.Errorf("%w: %w", ErrEncoding, err)
 	}
 	if err := decMode.Unmarshal(b, v); err != nil {
 		return fmt.Errorf("%w: %v", ErrEncoding, err)

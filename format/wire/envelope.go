@@ -20,6 +20,9 @@ var (
 // MaxEnvelope is the greatest size of an envelope in bytes.
 const MaxEnvelope = 64 << 10
 
+// maxType bounds an envelope's type in bytes.
+const maxType = 256
+
 const keyIDLabel = "holdfast/v1/key-id\x00"
 
 // Envelope is the one shape of everything signed (docs/format.md §8). The
@@ -61,6 +64,9 @@ func Parse(b []byte) (Envelope, error) {
 	var e Envelope
 	if err := Unmarshal(b, MaxEnvelope, &e); err != nil {
 		return Envelope{}, err
+	}
+	if len(e.Type) > maxType {
+		return Envelope{}, fmt.Errorf("%w: type of %d bytes", ErrEncoding, len(e.Type))
 	}
 	if len(e.Signature) != ed25519.SignatureSize {
 		return Envelope{}, fmt.Errorf("%w: signature of %d bytes", ErrEncoding, len(e.Signature))

@@ -108,6 +108,12 @@ func cborVectors(t *testing.T) []cborVector {
 	for _, f := range badCBOR() {
 		out = append(out, cborVector{Name: golden.Name{Name: f[0]}, Bytes: b(f[1]), Max: 4096, Fail: "encoding"})
 	}
+	members := "b91001" // a map of 4,097
+	for i := range 4097 {
+		members += hex.EncodeToString(shortest(i)) + "40"
+	}
+	plain, again := golden.Value(t, b(sampleHex(nil))), false
+	out = append(out, cborVector{golden.Name{Name: "map of 4,097 in an ignored value"}, b(with(64, members)), 1 << 16, plain, &again, ""})
 	least := b(sampleHex(nil))
 	return append(out, cborVector{Name: golden.Name{Name: "longer than allowed"}, Bytes: least, Max: len(least) - 1, Fail: "encoding"})
 }
@@ -332,6 +338,7 @@ func envelopeVectors(t *testing.T) []envelopeVector {
 		base, newer, largest,
 		goodEnvelope("empty payload", "order", golden.OfBytes(nil)),
 		goodEnvelope("payload that is not CBOR", "heartbeat", golden.OfPattern(300)),
+		goodEnvelope("type of 256 bytes", strings.Repeat("t", 256), golden.OfBytes([]byte{0xa0})),
 	}
 	return append(out, badEnvelopes(t, base)...)
 }
@@ -359,6 +366,7 @@ func badEnvelopes(t *testing.T, base envelopeVector) []envelopeVector {
 	add("encoding", "trailing byte", golden.Edited(base.CaseName(), golden.Edit{Append: golden.Hex{0}}))
 	add("encoding", "signature of 63 bytes", with(func(e *Envelope) { e.Signature = e.Signature[:63] }))
 	add("encoding", "signature of 65 bytes", with(func(e *Envelope) { e.Signature = append(e.Signature, 0) }))
+	add("encoding", "type of 257 bytes", with(func(e *Envelope) { e.Type = strings.Repeat("t", 257) })).Type = strings.Repeat("t", 257)
 	large := with(func(e *Envelope) { e.Payload = golden.Pattern(MaxEnvelope - 98) })
 	add("encoding", "one byte larger than allowed", golden.OfFile(golden.Beside(t, "envelope-too-large.bin", large.Literal)))
 	add("envelope", "another type wanted", same).Type = "order"

@@ -7,6 +7,7 @@ from errors import FormatError, refuse
 
 LARGEST_INTEGER = 2**53 - 1
 DEEPEST = 16
+MOST_MEMBERS = 2**20  # of an array or a map
 UINT, NEGATIVE, BYTES, TEXT, ARRAY, MAP, TAG, SIMPLE = range(8)
 SIMPLE_VALUES = {0xF4: False, 0xF5: True}
 
@@ -55,6 +56,7 @@ class _Reader:
             return self.text(argument)
         refuse(major == TAG, "encoding", "tag")
         refuse(depth >= DEEPEST, "encoding", "nested too deep")
+        refuse(argument > MOST_MEMBERS, "encoding", "too many members")
         refuse(argument > len(self.data) - self.at, "encoding", "cut")  # every entry takes a byte at least
         if major == ARRAY:
             return [self.value(depth + 1) for _ in range(argument)]

@@ -9,6 +9,8 @@ LARGEST_DESCRIPTOR = 262_144  # docs/vectors.md, descriptor.json
 LARGEST_BUNDLE = 64 * 1_048_576
 MOST_ENTRIES = 262_144
 LONGEST_COMPONENT = 255
+MOST_COMPONENTS = 128  # of a path in a bundle
+MOST_FOLDERS = 262_144  # above the entries of a bundle
 
 
 def is_component(name):
@@ -53,14 +55,18 @@ descriptor = mapping(
 
 
 def _order_rule(entries):
-    """Entries are sorted by the bytes of their paths, none twice, none below a file (section 10)."""
+    """Entries are sorted by the bytes of their paths, none twice, none below a file, and name few folders (section 10)."""
     paths = [entry[1].encode("utf-8") for entry in entries]
     refuse(any(a >= b for a, b in zip(paths, paths[1:])), "encoding", "not sorted, or a path twice")
     files = {path for path, entry in zip(paths, entries) if entry[2] == FILE}
+    folders = set()
     for path in paths:
         parts = path.split(b"/")
-        parents = (b"/".join(parts[:i]) for i in range(1, len(parts)))
-        refuse(any(parent in files for parent in parents), "encoding", "below a file")
+        refuse(len(parts) > MOST_COMPONENTS, "encoding", "path too deep")
+        parents = {b"/".join(parts[:i]) for i in range(1, len(parts))}
+        refuse(not files.isdisjoint(parents), "encoding", "below a file")
+        folders |= parents
+        refuse(len(folders) > MOST_FOLDERS, "encoding", "too many folders")
 
 
 bundle = mapping({1: array(descriptor, 1, MOST_ENTRIES)}, {2: text(1, 255, is_component)},

@@ -28,6 +28,12 @@ describe('what is chosen, before byte 1', () => {
     ['NUL', [file('a\0b')], undefined, 'bad-name'],
     ['a name that is too long', [file('ü'.repeat(128))], undefined, 'bad-name'],
     ['a path that is too long', [file(`${'abcdefg/'.repeat(512)}x`)], undefined, 'bad-name'],
+    [
+      'a path that is too long in few components',
+      [file(`${'x'.repeat(255)}/`.repeat(16).concat('y'))],
+      undefined,
+      'bad-name',
+    ],
     ['half a character', [file('a\ud800b')], undefined, 'bad-name'],
     ['a file where a folder is', [file('notes'), file('notes/a')], undefined, 'bad-name'],
     ['a file where a folder far above is', [file('n/m/a'), folder('n/m/b/c'), file('n')], undefined, 'bad-name'],

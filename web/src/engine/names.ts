@@ -1,18 +1,15 @@
 import { utf8 } from '../format/bytes.ts';
-import { MAX_ENTRIES, nameFault } from '../format/descriptor.ts';
+import { listedPathFault, MAX_ENTRIES, MAX_PATH, nameFault } from '../format/descriptor.ts';
 import { EngineError, type SendItem } from './types.ts';
 
 // What is chosen is checked before byte 1: a name that the format does not take would fail a send at its end.
-
-/** docs/format.md §9. */
-const MAX_PATH = 4096;
 
 /** Throws EngineError with bad-name or over-limit, naming what is wrong. */
 export function checkNames(items: readonly SendItem[], title: string | undefined): void {
   if (items.length > MAX_ENTRIES) throw new EngineError('over-limit', `more than ${MAX_ENTRIES} files and folders`);
   const folders = new Set<string>();
   for (const { path } of items) {
-    const fault = pathFault(path);
+    const fault = listedPathFault(path) ?? lengthFault(path) ?? unicodeFault(path);
     if (fault !== undefined) throw new EngineError('bad-name', `${path}: ${fault}`);
     for (let end = path.lastIndexOf('/'); end > 0; end = path.lastIndexOf('/', end - 1)) {
       const folder = path.slice(0, end);
@@ -29,13 +26,8 @@ export function checkNames(items: readonly SendItem[], title: string | undefined
   if (fault !== undefined) throw new EngineError('bad-name', `${title}: ${fault}`);
 }
 
-function pathFault(path: string): string | undefined {
-  if (utf8(path).length > MAX_PATH) return `a path of more than ${MAX_PATH} bytes`;
-  for (const name of path.split('/')) {
-    const fault = nameFault(name);
-    if (fault !== undefined) return fault;
-  }
-  return unicodeFault(path);
+function lengthFault(path: string): string | undefined {
+  return utf8(path).length > MAX_PATH ? `a path of more than ${MAX_PATH} bytes` : undefined;
 }
 
 /** Half of a surrogate pair is no character: systems that keep names as 16-bit units can have it. */

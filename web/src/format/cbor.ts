@@ -9,8 +9,7 @@ import { FormatError } from './errors.ts';
 export const FIRST_FREE_KEY = 64;
 
 const MAX_DEPTH = 16;
-const MAX_ITEMS = 1 << 20; // in an array, known or ignored
-const MAX_PAIRS = 1 << 12; // in a map
+const MAX_ITEMS = 1 << 20; // in an array or a map, known or ignored
 
 // Major types, and the two simple values.
 const UINT = 0;
@@ -175,7 +174,7 @@ export class Reader {
   }
 
   #pairs(entry: (key: number) => void): void {
-    const count = this.#enter(2, MAX_PAIRS);
+    const count = this.#enter(2, MAX_ITEMS);
     let last: number | undefined;
     for (let i = 0; i < count; i++) {
       const key = this.int();

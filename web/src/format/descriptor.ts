@@ -22,7 +22,8 @@ import {
 // Descriptors and bundles (docs/format.md §9, §10). Whatever comes out of here obeys those sections; names are hostile
 // all the same, and are shown and written by names.ts only.
 
-const MAX_PATH = 4096;
+/** The longest path, in bytes of UTF-8. */
+export const MAX_PATH = 4096;
 const MAX_NAME = 255;
 const MAX_MEDIA_TYPE = 128;
 const MAX_VERSIONS = 1024;
@@ -31,6 +32,9 @@ export const MAX_DESCRIPTOR = 256 * 1024;
 /** The greatest size of an encoded bundle, and the most descriptors in it. */
 export const MAX_BUNDLE = 64 * 1024 * 1024;
 export const MAX_ENTRIES = 2 ** 18;
+/** The most components of a path in a bundle, and the most folders above its entries, listed themselves or not. */
+export const MAX_DEPTH = 128;
+export const MAX_FOLDERS = 2 ** 18;
 
 /** What opens one revision, and what its stream must come out with. The release key stays at the server. */
 export const contentShape = map({
@@ -147,11 +151,37 @@ function firstFrom(entries: readonly Descriptor[], path: string): number {
   return low;
 }
 
+/** How many slashes are in the path from there on. */
+function slashes(path: string, from = 0): number {
+  let count = 0;
+  for (let at = path.indexOf('/', from); at >= 0; at = path.indexOf('/', at + 1)) count++;
+  return count;
+}
+
+/** What is wrong with a path in a bundle, or nothing. */
+export function listedPathFault(path: string): string | undefined {
+  // Before anything is made of each component.
+  return slashes(path) >= MAX_DEPTH ? `a path of more than ${MAX_DEPTH} components` : pathFault(path);
+}
+
+/**
+ * How many folders lie above the path that lie above none of the paths before it in a sorted list. All that lies in one
+ * folder stands together there, so that only the path just before can share it.
+ */
+function newFolders(before: string, path: string): number {
+  let same = 0;
+  while (same < before.length && before[same] === path[same]) same++;
+  return slashes(path, same);
+}
+
 function bundleFault({ entries }: Bundle): string | undefined {
-  let before: Descriptor | undefined;
-  for (const entry of entries) {
-    if (before !== undefined && comparePaths(before.path, entry.path) >= 0) return 'entries out of order, or one twice';
-    before = entry;
+  let [before, folders] = ['', 0];
+  for (const { path } of entries) {
+    if (comparePaths(before, path) >= 0) return 'entries out of order, or one twice'; // no path is empty
+    if (slashes(path) >= MAX_DEPTH) return `a path of more than ${MAX_DEPTH} components`;
+    folders += newFolders(before, path);
+    if (folders > MAX_FOLDERS) return `more than ${MAX_FOLDERS} folders above entries`;
+    before = path;
   }
   // Asking for each ancestor of each path instead would let long paths cost their square.
   for (const { path, kind } of entries) {

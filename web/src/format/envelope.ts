@@ -9,8 +9,10 @@ import { b16, bytes, decode, type Infer, map, required, text } from './shape.ts'
 /** The greatest size of an envelope. */
 export const MAX_ENVELOPE = 64 * 1024;
 
+const MAX_TYPE = 256;
+
 const envelopeShape = map({
-  type: required(1, text(0, MAX_ENVELOPE)),
+  type: required(1, text(0, MAX_TYPE)),
   keyId: required(2, b16<'key'>()),
   payload: required(3, bytes(0, MAX_ENVELOPE)),
   signature: required(4, bytes(64, 64)),

@@ -1,3 +1,5 @@
+import { setFlagsFromString } from 'node:v8';
+import { runInNewContext } from 'node:vm';
 import { describe, expect, test } from 'vitest';
 import { displayName, planPaths, safeName } from './names.ts';
 import { Random } from './vectors/random.kit.ts';
@@ -158,6 +160,27 @@ describe('a bundle is written', () => {
       for (const path of written) checkSaved(path);
       expect(new Set(written.map((path) => path.normalize('NFD').toLowerCase())).size).toBe(names.size);
     }
+  });
+
+  test('in a memory that grows with its folders, not with the length of their paths', () => {
+    setFlagsFromString('--expose-gc');
+    const collect = runInNewContext('gc') as () => void;
+    const deep = '/a'.repeat(127);
+    const entries = Array.from({ length: 1000 }, (_, i) => ({ path: `${i}${deep}`, folder: true }));
+    collect();
+    const before = process.memoryUsage().heapUsed;
+    let held = 0;
+    const probe = {
+      folder: true,
+      get path() {
+        collect(); // while the planner has all others
+        held = process.memoryUsage().heapUsed - before;
+        return 'probe';
+      },
+    };
+    expect(planPaths([...entries, probe]).at(-2)).toBe(`999${deep}`);
+    expect(held).toBeGreaterThan(0);
+    expect(held).toBeLessThan(300 * 128_000);
   });
 
   test('in a time that does not grow with the square of like names', () => {

@@ -71,48 +71,60 @@ function foldedName(name: string): string {
   return letters.toUpperCase().toLowerCase().normalize('NFD');
 }
 
+/** A folder to be written; its path is put together when somebody asks, not kept for each folder of a deep path. */
 interface Folder {
+  readonly above?: Folder;
   readonly local: string;
-  readonly folders: Map<string, Folder>;
-  /** Local names taken, folded, and the last number given to names of one series. */
-  readonly taken: Set<string>;
-  readonly numbers: Map<string, number>;
-}
-
-function newFolder(local: string): Folder {
-  return { local, folders: new Map(), taken: new Set(), numbers: new Map() };
+  readonly number: number;
 }
 
 const MAX_NUMBER = ' (262144)'.length;
 
-/** A free name in the folder: `name`, or `name` with a number. Hostile lists of like names cost no more than others. */
-function takeName(folder: Folder, name: string): string {
-  const most = MAX_NAME - MAX_NUMBER;
-  let free = name;
-  if (folder.taken.has(foldedName(free))) {
-    const series = foldedName(shorten(name, '', most));
-    let n = folder.numbers.get(series) ?? 1;
-    do {
-      const suffix = ` (${++n})`;
-      free = shorten(name, suffix, most + suffix.length);
-    } while (folder.taken.has(foldedName(free)));
-    folder.numbers.set(series, n);
+/**
+ * All folders and the names in them. What is known of a name stands under the number of its folder, a slash and the
+ * name: one collection for all costs a folder with one entry, of which a hostile bundle has many, no more than others.
+ */
+class Planner {
+  readonly root: Folder = { local: '', number: 0 };
+  readonly #folders = new Map<string, Folder>();
+  /** Local names taken, folded. */
+  readonly #taken = new Set<string>();
+  /** The last number given to names of one series. */
+  readonly #numbers = new Map<string, number>();
+
+  /** A free name in the folder: `name`, or `name` with a number. Hostile lists of like names cost no more than others. */
+  take(folder: Folder, name: string): string {
+    const most = MAX_NAME - MAX_NUMBER;
+    const at = (local: string) => `${folder.number}/${foldedName(local)}`;
+    let free = safeName(name);
+    if (this.#taken.has(at(free))) {
+      const [first, series] = [free, at(shorten(free, '', most))];
+      let n = this.#numbers.get(series) ?? 1;
+      do {
+        const suffix = ` (${++n})`;
+        free = shorten(first, suffix, most + suffix.length);
+      } while (this.#taken.has(at(free)));
+      this.#numbers.set(series, n);
+    }
+    this.#taken.add(at(free));
+    return free;
   }
-  folder.taken.add(foldedName(free));
-  return free;
+
+  open(above: Folder, name: string): Folder {
+    const at = `${above.number}/${name}`;
+    const known = this.#folders.get(at);
+    if (known !== undefined) return known;
+    const folder = { above, local: this.take(above, name), number: this.#folders.size + 1 };
+    this.#folders.set(at, folder);
+    return folder;
+  }
 }
 
-function place(folder: Folder, name: string): string {
-  const local = takeName(folder, safeName(name));
-  return folder.local === '' ? local : `${folder.local}/${local}`;
-}
-
-function openFolder(parent: Folder, name: string): Folder {
-  const known = parent.folders.get(name);
-  if (known !== undefined) return known;
-  const folder = newFolder(place(parent, name));
-  parent.folders.set(name, folder);
-  return folder;
+/** The local path of what has that name in the folder. */
+function localPath(folder: Folder, name: string): string {
+  const names = [name];
+  for (let at = folder; at.above !== undefined; at = at.above) names.push(at.local);
+  return names.reverse().join('/');
 }
 
 /** An entry to be written: `folder` tells one from a file. */
@@ -124,14 +136,16 @@ export interface Planned {
 /**
  * The relative path, separated by slashes, under which each entry of a bundle is written, in the order given: safe
  * component by component, and no two the same on any file system. A bundle's paths are unique, and none is a file's and
- * the parent of another's (descriptor.ts).
+ * the parent of another's; they are no deeper, and the folders no more, than descriptor.ts allows, which bounds what
+ * planning costs.
  */
 export function planPaths(entries: readonly Planned[]): string[] {
-  const root = newFolder('');
+  const planner = new Planner();
   return entries.map(({ path, folder }) => {
     const names = path.split('/');
     const last = names.pop() ?? '';
-    const parent = names.reduce(openFolder, root);
-    return folder ? openFolder(parent, last).local : place(parent, last);
+    let above = planner.root;
+    for (const name of names) above = planner.open(above, name);
+    return localPath(above, folder ? planner.open(above, last).local : planner.take(above, last));
   });
 }

@@ -2,7 +2,17 @@ import { ed25519 } from '@noble/curves/ed25519.js';
 import { describe, expect, test } from 'vitest';
 import type { Bytes } from './bytes.ts';
 import { keyId, type NodeId } from './id.ts';
-import { encodePayload, openDeclaration, openSigned, type Payloads } from './ticket.ts';
+import {
+  checkReadTicket,
+  checkUploadTicket,
+  encodePayload,
+  openDeclaration,
+  openSigned,
+  type Payloads,
+  type ReadTicket,
+  type UploadTicket,
+  type Wanted,
+} from './ticket.ts';
 import { failure, flip, Random } from './vectors/random.kit.ts';
 import { signEnvelope } from './vectors/signed.kit.ts';
 
@@ -106,5 +116,100 @@ describe('a declaration', () => {
   ])('under the law of %s: %s', async (jurisdiction, good) => {
     const code = await failure(() => encodePayload('declaration', { ...declaration, jurisdiction }));
     expect(code).toBe(good ? undefined : 'encoding');
+  });
+});
+
+describe('an upload ticket', () => {
+  const [first, spare, stranger] = [random.bytes(16), random.bytes(16), random.bytes(16)];
+  const url = 'https://n.example';
+  const ticket: UploadTicket = {
+    upload: random.bytes(16),
+    chains: [
+      [
+        { node: random.bytes(16), url },
+        { node: first, url },
+      ],
+      [
+        { node: random.bytes(16), url },
+        { node: random.bytes(16), url },
+        { node: spare, url },
+      ],
+    ],
+    budget: 1,
+    expires: 1000,
+  };
+
+  test('is for any node of any of its chains, and no other', async () => {
+    for (const at of [first, spare]) expect(await failure(() => checkUploadTicket(ticket, at, 0))).toBeUndefined();
+    expect(await failure(() => checkUploadTicket(ticket, stranger, 0))).toBe('other-node');
+    expect(await failure(() => checkUploadTicket(ticket, flip(first, 15), 0))).toBe('other-node');
+  });
+
+  test('is good for 60 seconds longer than it says, which is asked first', async () => {
+    for (const now of [0, 1000, 1060])
+      expect(await failure(() => checkUploadTicket(ticket, first, now))).toBeUndefined();
+    for (const at of [first, stranger])
+      expect(await failure(() => checkUploadTicket(ticket, at, 1061))).toBe('expired');
+  });
+});
+
+describe('a read ticket', () => {
+  const [upload, otherUpload, blob, otherBlob] = [16, 16, 32, 32].map((n) => random.bytes(n)) as [
+    Bytes,
+    Bytes,
+    Bytes,
+    Bytes,
+  ];
+  const ticket: ReadTicket = {
+    nodes: [random.bytes(16), node],
+    reads: [
+      { upload: otherUpload, ranges: [[otherBlob, 0, 1000]] },
+      {
+        upload,
+        ranges: [
+          [blob, 100, 50],
+          [blob, 150, 50],
+          [otherBlob, 0, 10],
+        ],
+      },
+    ],
+    expires: 1000,
+  };
+  const reading =
+    (wanted: Partial<Wanted>, at = node, now = 0) =>
+    () =>
+      checkReadTicket(ticket, at, { upload, blob, offset: 100, length: 50, ...wanted }, now);
+
+  test.each<[string, Partial<Wanted>]>([
+    ['all of a range', {}],
+    ['its first byte', { length: 1 }],
+    ['its last byte', { offset: 149, length: 1 }],
+    ['another range', { offset: 150, length: 50 }],
+    ['another blob of the upload', { blob: otherBlob, offset: 0, length: 10 }],
+    ['another upload', { upload: otherUpload, blob: otherBlob, offset: 990, length: 10 }],
+  ])('allows %s', async (_, wanted) => {
+    expect(await failure(reading(wanted))).toBeUndefined();
+  });
+
+  test.each<[string, Partial<Wanted>]>([
+    ['a byte before', { offset: 99 }],
+    ['a byte more', { length: 51 }],
+    ['two ranges that touch', { length: 100 }],
+    ['nothing', { length: 0 }],
+    ['less than nothing', { offset: 120, length: -5 }],
+    ['a blob of another upload', { blob: otherBlob, offset: 0, length: 11 }],
+    ['an upload that has not that blob', { upload: otherUpload }],
+    ['a blob that is not listed', { blob: flip(blob, 31) }],
+    ['an upload that is not listed', { upload: flip(upload, 0) }],
+  ])('does not allow %s', async (_, wanted) => {
+    expect(await failure(reading(wanted))).toBe('not-listed');
+  });
+
+  test('is asked for its time, then its nodes, then what it lists', async () => {
+    const stranger = random.bytes(16);
+    expect(await failure(reading({}, node, 1060))).toBeUndefined();
+    expect(await failure(reading({ length: 0 }, stranger, 1061))).toBe('expired');
+    expect(await failure(reading({ length: 0 }, stranger, 1060))).toBe('other-node');
+    expect(await failure(reading({ length: 0 }, node, 1060))).toBe('not-listed');
   });
 });

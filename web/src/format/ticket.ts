@@ -37,13 +37,14 @@ function twice(ids: readonly Bytes[]): boolean {
 
 // Spelled out, because URL parsers disagree beyond it: a host name, IPv4 or bracketed IPv6 address, a port, a path.
 const BASE_URL =
-  /^https?:\/\/(?:[A-Za-z0-9.-]+|\[[0-9A-Fa-f:.]+\])(?::(?<port>[0-9]{1,5}))?(?:\/[A-Za-z0-9._~!$&'()*+,;=:@%/-]*)?$/;
+  /^https?:\/\/(?:[A-Za-z0-9.-]+|(?<ipv6>\[[0-9A-Fa-f:.]+\]))(?::(?<port>[0-9]{1,5}))?(?:\/[A-Za-z0-9._~!$&'()*+,;=:@%/-]*)?$/;
 
 /** A node's base URL: http or https, without user, query and fragment. */
 const baseUrl = refine(text(0, MAX_TEXT), (url) => {
   const match = BASE_URL.exec(url);
   if (match === null) return 'not a base URL: http(s)://host[:port][/path] without user, query and fragment';
-  const port = match.groups?.['port'];
+  const { port, ipv6 } = match.groups ?? {};
+  if (ipv6 !== undefined && !URL.canParse(`http://${ipv6}`)) return 'no IPv6 address in the brackets';
   return port === undefined || (Number(port) >= 1 && Number(port) <= MAX_PORT) ? undefined : 'a port out of range';
 });
 
