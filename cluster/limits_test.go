@@ -36,7 +36,9 @@ func args(g api.UploadGrant) api.Args {
 	return api.Args{Path: map[string]string{"upload": g.Upload.String()}, Secret: g.Secret}
 }
 
-func refused(err error) bool { return errors.Is(err, api.NoPlacement) || errors.Is(err, api.NoCapacity) }
+func refused(err error) bool {
+	return errors.Is(err, api.NoPlacement) || errors.Is(err, api.NoCapacity)
+}
 
 // TestUploadsReserveRoomAtNodes: three nodes of 1 GiB do not promise the same GiB
 // to everybody, and what is given up is promised again only when they deleted it.
