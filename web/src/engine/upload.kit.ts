@@ -18,6 +18,8 @@ import { newId, newKey, parseName, toText, type UploadId } from '../format/id.ts
 import { encodePayload, openSigned, type Receipt } from '../format/ticket.ts';
 import { signEnvelope } from '../format/vectors/signed.kit.ts';
 import { fakeFetch, fakeXhr, type Post } from './post.kit.ts';
+import type { ProgressNote } from './types.ts';
+import { Upload } from './upload.ts';
 import { makeNode, problemAnswer, receipt, type TestNode } from './world.kit.ts';
 
 type Endpoint = keyof typeof endpoints;
@@ -235,5 +237,66 @@ export class UploadWorld {
   opened(texts: readonly string[]): Promise<Receipt[]> {
     const keys = [...this.nodes, ...this.chains.flat()].map((n) => new Uint8Array(ed25519.getPublicKey(n.seed)));
     return Promise.all(texts.map((text) => openSigned('receipt', keys, envelopeFromText(text))));
+  }
+}
+
+export interface Blob {
+  readonly name: Bytes;
+  readonly bytes: Bytes;
+}
+export async function blobOf(bytes: Bytes): Promise<Blob> {
+  return { name: (await loadBlake3()).hash(bytes), bytes };
+}
+
+/** The test's clock goes on, and with it all that waits for nothing else. */
+export const pass = (ms: number): Promise<unknown> => vi.advanceTimersByTimeAsync(ms);
+
+/** A store that goes on, and what came of it: "stored" or the error, and when. */
+export class Storing {
+  outcome: unknown;
+  /** Seconds on the test's clock. */
+  took = 0;
+
+  constructor(upload: Upload, { name, bytes }: Blob) {
+    const started = Date.now();
+    const settle = (outcome: unknown): void => {
+      this.outcome = outcome;
+      this.took = (Date.now() - started) / 1000;
+    };
+    upload.store(name, bytes).then(() => settle('stored'), settle);
+  }
+  /** Until it is over without that a timer runs out. */
+  async over(): Promise<unknown> {
+    await until(() => this.outcome !== undefined);
+    return this.outcome;
+  }
+  /** Until it is over, by nothing but timers. */
+  async given(seconds: number): Promise<unknown> {
+    for (let s = 0; s < seconds && this.outcome === undefined; s++) await pass(1000);
+    return this.outcome;
+  }
+}
+
+/** Who uploads to a world, and what it was told on the way. */
+export class Sender {
+  readonly abort = new AbortController();
+  readonly events = { sent: vi.fn(), stored: vi.fn(), note: vi.fn() };
+  readonly #world: UploadWorld;
+
+  constructor(world: UploadWorld) {
+    this.#world = world;
+  }
+  open(): Promise<Upload> {
+    return Upload.open(10_000, 7, this.abort.signal, this.events);
+  }
+  /** The countries of the nodes that were asked, in order. */
+  get asked(): string[] {
+    return this.#world.posts.map(({ node }) => node.known.place.jurisdiction);
+  }
+  get notes(): (ProgressNote | undefined)[] {
+    return this.events.note.mock.calls.map(([note]) => note as ProgressNote | undefined);
+  }
+  count(kind: ProgressNote['kind']): number {
+    return this.notes.filter((note) => note?.kind === kind).length;
   }
 }
