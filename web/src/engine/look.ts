@@ -154,5 +154,5 @@ export function prepare(opened: OpenedLink, what: number | 'all'): DownloadJob {
 function fileOf(d: Descriptor, name: string): DownloadFile {
   if (!d.content) throw new FormatError('encoding', 'a file without content');
   const { trueSize, ...content } = d.content;
-  return { ...content, name, size: trueSize, mtime: millis(d) };
+  return { ...content, name, size: trueSize, mtime: millis(d), executable: d.executable === true };
 }
