@@ -51,6 +51,14 @@ describe('looking at a link', () => {
     await expect(look(world)).rejects.toMatchObject({ code: 'integrity' });
   });
 
+  it.each([{ count: 3 }, { bytes: 31 }])(
+    'T12: a listing of another sum than the record states is refused: %j',
+    async (stated) => {
+      const world = await World.make([['a.txt', pattern(10)], files[0]], undefined, stated);
+      await expect(look(world)).rejects.toMatchObject({ code: 'integrity', detail: 'listing' });
+    },
+  );
+
   it.each<[string, (record: Buffer) => Buffer]>([
     ['flipped', (r) => flipped(r, r.length - 1)],
     ['with another commitment', (r) => flipped(r, 40)],

@@ -1,7 +1,7 @@
 import type { LinkLook, PlacedRevision, RevisionsPage } from '../api/types.gen.ts';
 import { loadBlake3 } from '../format/blob.ts';
 import type { Bytes } from '../format/bytes.ts';
-import { type Content, type Descriptor, decodeBundle, KIND } from '../format/descriptor.ts';
+import { type Content, type Descriptor, decodeBundle, KIND, totals } from '../format/descriptor.ts';
 import { FormatError } from '../format/errors.ts';
 import { fromText, parseId, toText } from '../format/id.ts';
 import { deriveLinkKeys, LINK_KIND, type Link, openLinkRecord, parseFragment } from '../format/link.ts';
@@ -57,6 +57,10 @@ export async function lookAt(
   const record = await openLinkRecord(keys.recordKey, handle, sealed);
   const opened =
     record.kind === LINK_KIND.file ? { entries: [record.descriptor] } : await listing(record.content, look);
+  if (record.kind === LINK_KIND.bundle) {
+    const { files, bytes } = totals(opened);
+    if (files !== record.count || bytes !== record.bytes) throw new EngineError('integrity', 'listing');
+  }
   const places: Place[] = [];
   for (const node of look.copies) places.push((await checkNode(node)).place);
   const view: LinkView = {
@@ -154,5 +158,5 @@ export function prepare(opened: OpenedLink, what: number | 'all'): DownloadJob {
 function fileOf(d: Descriptor, name: string): DownloadFile {
   if (!d.content) throw new FormatError('encoding', 'a file without content');
   const { trueSize, ...content } = d.content;
-  return { ...content, name, size: trueSize, mtime: millis(d) };
+  return { ...content, name, size: trueSize, mtime: millis(d), executable: d.executable === true };
 }

@@ -27,6 +27,7 @@ export interface DownloadFile {
   readonly name: string;
   readonly size: number;
   readonly mtime: number | null;
+  readonly executable?: boolean;
   readonly fileId: Uint8Array<ArrayBuffer>;
   readonly revisionId: Uint8Array<ArrayBuffer>;
   readonly key: Uint8Array<ArrayBuffer>;

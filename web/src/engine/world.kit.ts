@@ -102,7 +102,12 @@ export class World {
     this.blobs = made.blobs;
   }
 
-  static async make(files: readonly (readonly [string, Bytes])[], password?: string): Promise<World> {
+  /** With stated, the record says something else of the bundle than it lists. */
+  static async make(
+    files: readonly (readonly [string, Bytes])[],
+    password?: string,
+    stated: { count?: number; bytes?: number } = {},
+  ): Promise<World> {
     const blake3 = await loadBlake3();
     const nodes = [await makeNode('DE', 'One'), await makeNode('NZ', 'Two')];
     const stored: Stored[] = [];
@@ -122,7 +127,7 @@ export class World {
     let listing: Stored | undefined;
     if (entries.length > 1) {
       listing = await put(encodeBundle(newBundle(entries, 'several')));
-      record = { kind: LINK_KIND.bundle, content: listing.content, count: entries.length, bytes };
+      record = { kind: LINK_KIND.bundle, content: listing.content, count: entries.length, bytes, ...stated };
     }
     const link = newLink(password !== undefined);
     const keys = await deriveLinkKeys(link, password);

@@ -7,6 +7,9 @@ export interface Address {
   readonly fragment: string;
 }
 
+/** The keys of this page, for browsers that forbid storage: a reload then asks for the whole link again. */
+const here = new Map<string, string>();
+
 const storageKey = (handle: string): string => `holdfast-key:${handle}`;
 
 export function readAddress(): Address {
@@ -17,11 +20,24 @@ export function readAddress(): Address {
     history.replaceState(null, '', location.pathname);
     return { handle, fragment: shown };
   }
-  return { handle, fragment: sessionStorage.getItem(storageKey(handle)) ?? '' };
+  return { handle, fragment: here.get(handle) ?? kept(handle) };
+}
+
+function kept(handle: string): string {
+  try {
+    return sessionStorage.getItem(storageKey(handle)) ?? '';
+  } catch {
+    return '';
+  }
 }
 
 export function keepKey(handle: string, fragment: string): void {
-  sessionStorage.setItem(storageKey(handle), fragment);
+  here.set(handle, fragment);
+  try {
+    sessionStorage.setItem(storageKey(handle), fragment);
+  } catch {
+    // As above.
+  }
 }
 
 /** A key as people paste it: alone, with "#", or inside the whole link. */
