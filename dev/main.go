@@ -5,6 +5,7 @@
 //	go run ./dev gen                       make generated files anew
 //	go run ./dev measure [row…]            memory at 8 GiB and in browsers at 5 GiB, into docs/performance.md
 //	go run ./dev pictures                   take the README's pictures anew
+//	go run ./dev licences                  list what others made, with licences, into docs/third-party.md
 //	go run ./dev web                       build the web app only
 //
 // It builds and starts programs and knows nothing of what they do.
@@ -20,7 +21,7 @@ import (
 	"syscall"
 )
 
-var errUsage = errors.New("usage: go run ./dev [test [stage…] | gen | measure [row…] | pictures | web | mutants [name…] | flags of holdfast dev]")
+var errUsage = errors.New("usage: go run ./dev [test [stage…] | gen | measure [row…] | pictures | licences | web | mutants [name…] | flags of holdfast dev]")
 
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
@@ -53,6 +54,8 @@ func run(ctx context.Context, args []string) error {
 		return measure(ctx, args[1:])
 	case "pictures":
 		return pictures(ctx)
+	case "licences":
+		return licences(ctx)
 	case "web":
 		return buildWeb(ctx)
 	}

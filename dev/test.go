@@ -127,6 +127,9 @@ func checkVet(ctx context.Context, t *tally) error {
 
 // checkGenerated makes generated files anew in a clean tree and compares.
 func checkGenerated(ctx context.Context, t *tally) error {
+	if err := counted(t, "licences of dependencies", licencesFresh(ctx)); err != nil {
+		return err
+	}
 	return counted(t, "generated files are fresh", step(ctx, ".", "go", "test", "-count=1", "./api/...", "-run", "Fresh"))
 }
 
