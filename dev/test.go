@@ -130,11 +130,11 @@ func checkGenerated(ctx context.Context, t *tally) error {
 	if err := counted(t, "licences of dependencies", licencesFresh(ctx)); err != nil {
 		return err
 	}
-	return counted(t, "generated files are fresh", step(ctx, ".", "go", "test", "-count=1", "./api/...", "-run", "Fresh"))
+	return counted(t, "generated files are fresh", step(ctx, ".", "go", "test", "-count=1", "./api/...", "./cmd/holdfast", "-run", "Fresh"))
 }
 
 func generate(ctx context.Context) error {
-	return step(ctx, ".", "go", "test", "-count=1", "./api/...", "-run", "Fresh", "-update")
+	return step(ctx, ".", "go", "test", "-count=1", "./api/...", "./cmd/holdfast", "-run", "Fresh", "-update")
 }
 
 func webTests(ctx context.Context, t *tally) error {
