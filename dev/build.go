@@ -65,9 +65,12 @@ var webInputs = []string{"web/src", "web/public", "web/index.html", "web/share.h
 
 // installWeb installs the locked dependencies when they changed since the last time.
 func installWeb(ctx context.Context) error {
-	return stamped("node_modules", []string{"web/package.json", "web/package-lock.json"}, "web/node_modules", func() error {
-		return step(ctx, "web", "npm", "ci", "--no-audit", "--no-fund", "--loglevel=error")
-	})
+	return stamped("node_modules", []string{"web/package.json", "web/package-lock.json"}, "web/node_modules", func() error { return npmCI(ctx, ".") })
+}
+
+// npmCI installs what the lock file of a tree says, in place of what is there.
+func npmCI(ctx context.Context, root string) error {
+	return step(ctx, filepath.Join(root, "web"), "npm", "ci", "--no-audit", "--no-fund", "--loglevel=error")
 }
 
 // buildWeb installs what it needs and builds web/dist when its inputs changed
