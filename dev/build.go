@@ -63,12 +63,20 @@ func buildProgram(ctx context.Context) error {
 // webInputs are what the web app is built from.
 var webInputs = []string{"web/src", "web/public", "web/index.html", "web/share.html", "web/package.json", "web/package-lock.json", "web/vite.config.ts", "web/tsconfig.json", "web/svelte.config.js"}
 
-// buildWeb installs the locked dependencies and builds web/dist when their
-// inputs changed since the last time.
+// installWeb installs the locked dependencies when they changed since the last time.
+func installWeb(ctx context.Context) error {
+	return stamped("node_modules", []string{"web/package.json", "web/package-lock.json"}, "web/node_modules", func() error { return npmCI(ctx, ".") })
+}
+
+// npmCI installs what the lock file of a tree says, in place of what is there.
+func npmCI(ctx context.Context, root string) error {
+	return step(ctx, filepath.Join(root, "web"), "npm", "ci", "--no-audit", "--no-fund", "--loglevel=error")
+}
+
+// buildWeb installs what it needs and builds web/dist when its inputs changed
+// since the last time.
 func buildWeb(ctx context.Context) error {
-	if err := stamped("node_modules", []string{"web/package.json", "web/package-lock.json"}, "web/node_modules", func() error {
-		return step(ctx, "web", "npm", "ci", "--no-audit", "--no-fund", "--loglevel=error")
-	}); err != nil {
+	if err := installWeb(ctx); err != nil {
 		return err
 	}
 	return stamped("dist", webInputs, "web/dist/index.html", func() error {

@@ -5,6 +5,9 @@
 //	go run ./dev gen                       make generated files anew
 //	go run ./dev measure [row…]            memory at 8 GiB and in browsers at 5 GiB, into docs/performance.md
 //	go run ./dev pictures                   take the README's pictures anew
+//	go run ./dev man                       write the manual page, docs/holdfast.1, from the verbs
+//	go run ./dev licences                  list what others made, with licences, into docs/third-party.md
+//	go run ./dev release [flags] [VERSION] archives for all systems into dist-release; --check builds twice and compares
 //	go run ./dev web                       build the web app only
 //
 // It builds and starts programs and knows nothing of what they do.
@@ -20,7 +23,7 @@ import (
 	"syscall"
 )
 
-var errUsage = errors.New("usage: go run ./dev [test [stage…] | gen | measure [row…] | pictures | web | mutants [name…] | flags of holdfast dev]")
+var errUsage = errors.New("usage: go run ./dev [test [stage…] | gen | measure [row…] | pictures | man | licences | release [VERSION] | web | mutants [name…] | flags of holdfast dev]")
 
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
@@ -53,6 +56,12 @@ func run(ctx context.Context, args []string) error {
 		return measure(ctx, args[1:])
 	case "pictures":
 		return pictures(ctx)
+	case "man":
+		return step(ctx, ".", "go", "test", "-count=1", "./cmd/holdfast", "-run", "TestManualFresh", "-update")
+	case "release":
+		return release(ctx, args[1:])
+	case "licences":
+		return licences(ctx)
 	case "web":
 		return buildWeb(ctx)
 	}

@@ -127,11 +127,14 @@ func checkVet(ctx context.Context, t *tally) error {
 
 // checkGenerated makes generated files anew in a clean tree and compares.
 func checkGenerated(ctx context.Context, t *tally) error {
-	return counted(t, "generated files are fresh", step(ctx, ".", "go", "test", "-count=1", "./api/...", "-run", "Fresh"))
+	if err := counted(t, "licences of dependencies", licencesFresh(ctx)); err != nil {
+		return err
+	}
+	return counted(t, "generated files are fresh", step(ctx, ".", "go", "test", "-count=1", "./api/...", "./cmd/holdfast", "-run", "Fresh"))
 }
 
 func generate(ctx context.Context) error {
-	return step(ctx, ".", "go", "test", "-count=1", "./api/...", "-run", "Fresh", "-update")
+	return step(ctx, ".", "go", "test", "-count=1", "./api/...", "./cmd/holdfast", "-run", "Fresh", "-update")
 }
 
 func webTests(ctx context.Context, t *tally) error {

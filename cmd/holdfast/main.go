@@ -22,13 +22,18 @@ type cli struct {
 	Node    nodeCmd    `cmd:"" help:"Lend storage."`
 	Admin   adminCmd   `cmd:"" help:"Operator's tasks."`
 	Version versionCmd `cmd:"" help:"Print the version."`
+
+	Completion completionCmd `cmd:"" help:"Print a script with which a shell completes command lines."`
 }
+
+// options name the program.
+var options = []kong.Option{kong.Name("holdfast"), kong.Description(description)}
 
 func main() { os.Exit(run()) }
 
 func run() int {
 	var c cli
-	parser := kong.Must(&c, kong.Name("holdfast"), kong.Description(description))
+	parser := kong.Must(&c, options...)
 	parsed, err := parser.Parse(os.Args[1:])
 	if err != nil {
 		return fail(&usageError{err})

@@ -8,7 +8,6 @@ import (
 	"io/fs"
 	"log/slog"
 	"os"
-	"runtime/debug"
 	"strings"
 	"time"
 
@@ -114,15 +113,6 @@ func (c *nodeRunCmd) readInvite(cfg *node.Config) error {
 	}
 	cfg.Invite = strings.TrimSpace(string(raw))
 	return nil
-}
-
-// programVersion is what the build knows of itself.
-func programVersion() string {
-	info, ok := debug.ReadBuildInfo()
-	if !ok || info.Main.Version == "" {
-		return "devel"
-	}
-	return info.Main.Version
 }
 
 // nodeReleaseCmd is the owner's word.

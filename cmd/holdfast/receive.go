@@ -13,7 +13,7 @@ import (
 type receiveCmd struct {
 	clientFlags
 	openFlags
-	Output string `short:"o" help:"File or folder to write; - writes the content of one file to stdout."`
+	Output string `short:"o" complete:"file" help:"File or folder to write; - writes the content of one file to stdout."`
 	Force  bool   `help:"Replace files that are there."`
 }
 

@@ -17,7 +17,7 @@ import (
 // sendCmd sends files without an account.
 type sendCmd struct {
 	clientFlags
-	Files        []string `arg:"" name:"file" help:"Files and folders; - sends what comes from stdin."`
+	Files        []string `arg:"" name:"file" complete:"file" help:"Files and folders; - sends what comes from stdin."`
 	Server       string   `help:"Service to send with." default:"http://127.0.0.1:8080" env:"HOLDFAST_SERVER"`
 	Expires      lifetime `help:"How long the link lives, such as 12h or 7d; without it what the service has as its default."`
 	Downloads    int64    `help:"How many downloads it allows; 0 is no limit."`

@@ -23,6 +23,9 @@ export interface Post {
   cut(): void;
 }
 
+/** An event as nodes write it. */
+export const line = (event: object): string => `${JSON.stringify(event)}\n`;
+
 const bytesOf = (text: string | Uint8Array): Uint8Array =>
   typeof text === 'string' ? new TextEncoder().encode(text) : text;
 

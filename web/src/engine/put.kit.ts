@@ -3,6 +3,7 @@ import { getEventListeners } from 'node:events';
 import { expect, vi } from 'vitest';
 import type { Event } from '../api/types.gen.ts';
 import { pattern } from '../format/vectors/case.kit.ts';
+import { pass } from './clock.kit.ts';
 import { fakeFetch, fakeXhr, type Post } from './post.kit.ts';
 import type { Put } from './put.ts';
 
@@ -16,9 +17,6 @@ export type Way = keyof typeof AGENT;
 /** What the time-outs of put.ts come to for BODY. */
 export const BODY_MS = 20_000 + BODY.length / 4;
 export const ANSWER_MS = 30_000 + BODY.length / 32;
-
-/** Time goes on, and with it all that waits for nothing else. */
-export const pass = (ms = 0): Promise<unknown> => vi.advanceTimersByTimeAsync(ms);
 
 /** A put that goes on, and all that came of it so far. */
 export interface Run {
@@ -104,7 +102,6 @@ export class Bench {
   }
 }
 
-export const line = (event: object): string => `${JSON.stringify(event)}\n`;
 export const nodeError = (code: string): object => expect.objectContaining({ name: 'NodeError', code });
 export const cancelled = (): object => expect.objectContaining({ name: 'EngineError', code: 'cancelled' });
 

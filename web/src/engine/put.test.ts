@@ -1,18 +1,7 @@
 import { afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
-import {
-  AGENT,
-  ANSWER_MS,
-  Bench,
-  BODY,
-  begun,
-  cancelled,
-  finish,
-  line,
-  nodeError,
-  pass,
-  type Run,
-  type Way,
-} from './put.kit.ts';
+import { pass } from './clock.kit.ts';
+import { line } from './post.kit.ts';
+import { AGENT, ANSWER_MS, Bench, BODY, begun, cancelled, finish, nodeError, type Run, type Way } from './put.kit.ts';
 
 // One blob to one node, over both ways by which browsers send it: what they have in common.
 

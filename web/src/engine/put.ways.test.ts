@@ -1,5 +1,7 @@
 import { afterEach, beforeAll, beforeEach, describe, expect, it, vi } from 'vitest';
-import { Bench, BODY, BODY_MS, begun, finish, line, nodeError, pass } from './put.kit.ts';
+import { pass } from './clock.kit.ts';
+import { line } from './post.kit.ts';
+import { Bench, BODY, BODY_MS, begun, finish, nodeError } from './put.kit.ts';
 
 // One blob to one node: what XMLHttpRequest tells and fetch does not, and how a node is left by either.
 

@@ -8,7 +8,8 @@ import { pattern } from '../format/vectors/case.kit.ts';
 import { brought, checkCommit, Opened } from './opened.kit.ts';
 import { Send } from './send.ts';
 import type { SendItem, SendOptions, SendProgress, SendResult } from './types.ts';
-import { honest, pass, silent, UploadWorld, until } from './upload.kit.ts';
+import { pass, until } from './clock.kit.ts';
+import { honest, silent, UploadWorld } from './upload.kit.ts';
 
 // A send from the chosen files to the link, opened again by whoever has the link.
 

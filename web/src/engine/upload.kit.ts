@@ -17,7 +17,8 @@ import { envelopeFromText } from '../format/envelope.ts';
 import { newId, newKey, parseName, toText, type UploadId } from '../format/id.ts';
 import { encodePayload, openSigned, type Receipt } from '../format/ticket.ts';
 import { signEnvelope } from '../format/vectors/signed.kit.ts';
-import { fakeFetch, fakeXhr, type Post } from './post.kit.ts';
+import { pass, until } from './clock.kit.ts';
+import { fakeFetch, fakeXhr, line, type Post } from './post.kit.ts';
 import type { ProgressNote } from './types.ts';
 import { Upload } from './upload.ts';
 import { makeNode, problemAnswer, receipt, type TestNode } from './world.kit.ts';
@@ -33,8 +34,6 @@ export interface Call {
   readonly body: string;
   readonly authorization: string | undefined;
 }
-
-export const line = (event: Event): string => `${JSON.stringify(event)}\n`;
 
 /** Whoever connects finds nobody. */
 export const dead: Conduct = (post) => post.cut();
@@ -90,13 +89,6 @@ export const honest: Conduct = (post, node, world) => {
 
 export function nameOf(post: Post): string {
   return post.headers.get('holdfast-blob') ?? '';
-}
-
-/** The real one, under fake timers, too. */
-const turn = setImmediate;
-/** Lets everything go on that waits for no timer, until something is so. */
-export async function until(so: () => boolean): Promise<void> {
-  while (!so()) await new Promise((resolve) => turn(resolve));
 }
 
 const PATHS = (Object.keys(endpoints) as Endpoint[])
@@ -240,16 +232,13 @@ export class UploadWorld {
   }
 }
 
-export interface Blob {
+export interface TestBlob {
   readonly name: Bytes;
   readonly bytes: Bytes;
 }
-export async function blobOf(bytes: Bytes): Promise<Blob> {
+export async function blobOf(bytes: Bytes): Promise<TestBlob> {
   return { name: (await loadBlake3()).hash(bytes), bytes };
 }
-
-/** The test's clock goes on, and with it all that waits for nothing else. */
-export const pass = (ms: number): Promise<unknown> => vi.advanceTimersByTimeAsync(ms);
 
 /** A store that goes on, and what came of it: "stored" or the error, and when. */
 export class Storing {
@@ -257,7 +246,7 @@ export class Storing {
   /** Seconds on the test's clock. */
   took = 0;
 
-  constructor(upload: Upload, { name, bytes }: Blob) {
+  constructor(upload: Upload, { name, bytes }: TestBlob) {
     const started = Date.now();
     const settle = (outcome: unknown): void => {
       this.outcome = outcome;

@@ -1,32 +1,14 @@
 import { afterEach, beforeAll, beforeEach, describe, expect, it, vi } from 'vitest';
 import { newId, newKey, toText } from '../format/id.ts';
 import { pattern } from '../format/vectors/case.kit.ts';
-import {
-  alone,
-  type Blob,
-  blobOf,
-  type Conduct,
-  dead,
-  first,
-  honest,
-  pass,
-  refuses,
-  Sender,
-  Storing,
-  says,
-  signed,
-  silent,
-  type Telling,
-  tells,
-  UploadWorld,
-  until,
-} from './upload.kit.ts';
+import { pass, until } from './clock.kit.ts';
+import { alone, type TestBlob, blobOf, type Conduct, dead, first, honest, refuses, Sender, Storing, says, signed, silent, type Telling, tells, UploadWorld } from './upload.kit.ts';
 import { makeNode, receipt, type TestNode } from './world.kit.ts';
 
 // Blobs that must stand twice, whatever nodes and server do.
 
-let blob: Blob;
-let other: Blob;
+let blob: TestBlob;
+let other: TestBlob;
 let world: UploadWorld;
 let sender: Sender;
 let de: TestNode;

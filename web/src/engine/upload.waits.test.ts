@@ -1,30 +1,14 @@
 import { afterEach, beforeAll, beforeEach, describe, expect, it, vi } from 'vitest';
 import { toText } from '../format/id.ts';
 import { pattern } from '../format/vectors/case.kit.ts';
-import {
-  type Blob,
-  blobOf,
-  type Conduct,
-  dead,
-  first,
-  honest,
-  nameOf,
-  pass,
-  refuses,
-  Sender,
-  Storing,
-  says,
-  signed,
-  silent,
-  UploadWorld,
-  until,
-} from './upload.kit.ts';
+import { pass, until } from './clock.kit.ts';
+import { type TestBlob, blobOf, type Conduct, dead, first, honest, nameOf, refuses, Sender, Storing, says, signed, silent, UploadWorld } from './upload.kit.ts';
 import { makeNode, problemAnswer } from './world.kit.ts';
 
 // Tickets that run out, nodes and servers that are away for longer, and how long a sender waits for whom.
 
-let blob: Blob;
-let other: Blob;
+let blob: TestBlob;
+let other: TestBlob;
 let world: UploadWorld;
 let sender: Sender;
 beforeAll(async () => {
