@@ -5,10 +5,10 @@ import { fromText, parseId, toText } from '../format/id.ts';
 import { LINK_KIND, manageHash } from '../format/link.ts';
 import { streamLengthOf } from '../format/stream.ts';
 import { pattern } from '../format/vectors/case.kit.ts';
+import { pass, until } from './clock.kit.ts';
 import { brought, checkCommit, Opened } from './opened.kit.ts';
 import { Send } from './send.ts';
 import type { SendItem, SendOptions, SendProgress, SendResult } from './types.ts';
-import { pass, until } from './clock.kit.ts';
 import { honest, silent, UploadWorld } from './upload.kit.ts';
 
 // A send from the chosen files to the link, opened again by whoever has the link.

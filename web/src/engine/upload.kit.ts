@@ -204,14 +204,18 @@ export class UploadWorld {
     const authorization = (init.headers as Record<string, string>)['Authorization'];
     const body = typeof init.body === 'string' ? init.body : '';
     this.calls.push({ what, url, body, authorization });
-    init.signal?.throwIfAborted();
+    const { signal } = init;
+    signal?.throwIfAborted();
+    const aborted = new Promise<never>((_, reject) =>
+      signal?.addEventListener('abort', () => reject(signal.reason), { once: true }),
+    );
+    return Promise.race([this.#serve(what, url, body, authorization), aborted]);
+  }
+
+  async #serve(what: Endpoint, url: string, body: string, authorization: string | undefined): Promise<Response> {
     const other = this.answers.get(what);
     if (other) return other();
     if (what !== 'openUpload' && authorization !== `Bearer ${this.secret}`) return problemAnswer('unauthorized', 401);
-    return this.#serve(what, url, body);
-  }
-
-  async #serve(what: Endpoint, url: string, body: string): Promise<Response> {
     if (what === 'openUpload') {
       this.budget = (JSON.parse(body) as { bytes: number }).bytes;
       return Response.json({ ...(await this.grant()), secret: this.secret });

@@ -2,7 +2,24 @@ import { afterEach, beforeAll, beforeEach, describe, expect, it, vi } from 'vite
 import { newId, newKey, toText } from '../format/id.ts';
 import { pattern } from '../format/vectors/case.kit.ts';
 import { pass, until } from './clock.kit.ts';
-import { alone, type TestBlob, blobOf, type Conduct, dead, first, honest, refuses, Sender, Storing, says, signed, silent, type Telling, tells, UploadWorld } from './upload.kit.ts';
+import {
+  alone,
+  blobOf,
+  type Conduct,
+  dead,
+  first,
+  honest,
+  refuses,
+  Sender,
+  Storing,
+  says,
+  signed,
+  silent,
+  type Telling,
+  type TestBlob,
+  tells,
+  UploadWorld,
+} from './upload.kit.ts';
 import { makeNode, receipt, type TestNode } from './world.kit.ts';
 
 // Blobs that must stand twice, whatever nodes and server do.
@@ -221,6 +238,20 @@ describe('a refused ticket', () => {
     world.conduct.set(is, first(dead, refuses('ticket-spent')));
     const run = new Storing(await sender.open(), blob);
     await pass(1000);
+    expect(run.outcome).toBeUndefined();
+    world.all(honest);
+    await pass(2000);
+    expect(await run.over()).toBe('stored');
+  });
+
+  it('at a node that has stored something since is forgotten', async () => {
+    world.conduct.set(de, first(refuses('ticket-spent'), alone));
+    world.conduct.set(nz, first(dead, refuses('ticket-spent')));
+    world.conduct.set(is, first(dead, refuses('ticket-spent')));
+    const run = new Storing(await sender.open(), blob);
+    await pass(1000);
+    await until(() => sender.asked.length === 6);
+    await pass(0);
     expect(run.outcome).toBeUndefined();
     world.all(honest);
     await pass(2000);

@@ -2,7 +2,22 @@ import { afterEach, beforeAll, beforeEach, describe, expect, it, vi } from 'vite
 import { toText } from '../format/id.ts';
 import { pattern } from '../format/vectors/case.kit.ts';
 import { pass, until } from './clock.kit.ts';
-import { type TestBlob, blobOf, type Conduct, dead, first, honest, nameOf, refuses, Sender, Storing, says, signed, silent, UploadWorld } from './upload.kit.ts';
+import {
+  blobOf,
+  type Conduct,
+  dead,
+  first,
+  honest,
+  nameOf,
+  refuses,
+  Sender,
+  Storing,
+  says,
+  signed,
+  silent,
+  type TestBlob,
+  UploadWorld,
+} from './upload.kit.ts';
 import { makeNode, problemAnswer } from './world.kit.ts';
 
 // Tickets that run out, nodes and servers that are away for longer, and how long a sender waits for whom.
@@ -249,10 +264,9 @@ describe('while all nodes are away', () => {
   it('time without a network counts for nothing, and its end is not waited for', async () => {
     const run = await start();
     world.navigator.onLine = false;
-    expect(await run.given(3600)).toBeUndefined();
+    expect(await run.given(3605)).toBeUndefined(); // five of the 15 seconds of a wait are over
     expect(sender.notes.at(-1)).toEqual({ kind: 'offline' });
     expect(waits()).toEqual([]);
-    // Somewhere in the 15 seconds of a wait.
     world.navigator.onLine = true;
     world.all(honest);
     await pass(1000);
@@ -291,6 +305,16 @@ describe('while all nodes are away', () => {
 });
 
 describe('cancelling', () => {
+  it('ends a question to the server that is not answered', async () => {
+    world.lifetime = 100;
+    world.answers.set('getUpload', () => new Promise(() => {}));
+    const run = await start();
+    await until(() => world.count('getUpload') === 1);
+    sender.abort.abort();
+    expect(await run.over()).toMatchObject({ name: 'EngineError', code: 'cancelled' });
+    expect(world.posts).toEqual([]);
+  });
+
   it('stops what goes out', async () => {
     world.all(silent);
     const run = await start();
@@ -301,14 +325,14 @@ describe('cancelling', () => {
     expect(world.posts.map(({ post }) => post.state)).toEqual(['aborted']);
   });
 
-  it('counts before the fault of a node', async () => {
-    world.all((post, node, w) => {
-      sender.abort.abort();
-      return refuses('read-only')(post, node, w);
-    });
+  it.each([
+    ['just before', (fail: () => unknown) => [sender.abort.abort(), fail()]],
+    ['just after', (fail: () => unknown) => [fail(), sender.abort.abort()]],
+  ])('%s a node fails it is what counts', async (_, both) => {
+    world.all((post, node, w) => void both(() => refuses('read-only')(post, node, w)));
     const run = await start();
     await pass(0);
-    expect(run.outcome).toMatchObject({ code: 'cancelled' });
+    expect(run.outcome).toMatchObject({ name: 'EngineError', code: 'cancelled' });
     expect(world.posts).toHaveLength(1);
     expect(sender.notes).toEqual([]);
   });
