@@ -40,6 +40,9 @@ export class Front {
   /** Told of bytes that pass in the bodies of blobs, to strike in the middle of them. */
   onBlobBytes: ((bytes: number) => void) | undefined;
 
+  /** How many bytes of blobs pass in a second, for each answer; 0 for as many as can. */
+  bytesPerSecond = 0;
+
   private constructor(server: Server) {
     this.#server = server;
     this.url = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
@@ -94,12 +97,16 @@ export class Front {
 
   #stream(answer: IncomingMessage, res: ServerResponse): void {
     res.writeHead(answer.statusCode ?? 502, answer.headers);
+    const blob = answer.headers['content-type'] === 'application/octet-stream';
     answer.on('data', (part: Buffer) => {
-      if (answer.headers['content-type'] === 'application/octet-stream') this.onBlobBytes?.(part.length);
-      if (!res.write(part)) {
-        answer.pause();
-        res.once('drain', () => answer.resume());
-      }
+      if (blob) this.onBlobBytes?.(part.length);
+      const go = (): unknown => answer.resume();
+      const room = res.write(part);
+      const wait = blob && this.bytesPerSecond > 0 ? (part.length * 1000) / this.bytesPerSecond : 0;
+      if (room && wait === 0) return;
+      answer.pause();
+      if (wait > 0) setTimeout(go, wait);
+      else res.once('drain', go);
     });
     answer.on('end', () => res.end());
     answer.on('error', () => res.destroy());

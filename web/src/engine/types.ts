@@ -155,6 +155,8 @@ export type EngineErrorCode =
   | 'file-unreadable'
   | 'bad-name'
   | 'cancelled'
+  | 'stopped'
+  | 'session-ended'
   | 'unsupported'
   | 'out-of-date'
   | 'internal';
