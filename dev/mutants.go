@@ -112,6 +112,12 @@ func mutantTests(ctx context.Context, t *tally) error {
 	if len(all) == 0 {
 		return errors.New("no such mutant")
 	}
+	if err := buildWeb(ctx); err != nil { // brings what the tests of the page need
+		return err
+	}
+	if err := buildProgram(ctx); err != nil {
+		return err
+	}
 	var mu sync.Mutex // guards t
 	var wg sync.WaitGroup
 	next := make(chan mutant)

@@ -5,7 +5,7 @@ import { emptyDist } from './build/empty-dist.ts';
 // The pages: index.html (home and send) and share.html (served for every /s/…).
 // Everything stands in files of its own, because the pages' policy allows no
 // inline script, style or data: URL. The service worker is built apart, by
-// vite.sw.config.ts, for it must be one script under a name that never changes.
+// vite.sw.config.ts, for it must be one script.
 export default defineConfig({
   plugins: [emptyDist(['placeholder.html']), svelte({ configFile: false })],
   build: {

@@ -1,7 +1,8 @@
 import { defineConfig } from 'vite';
 
-// The service worker: one classic script at /sw.js, so that its scope is / and
-// that it never waits for a second file. It adds to what vite.config.ts built.
+// The service worker: one classic script, so that it never waits for a second
+// file. It adds to what vite.config.ts built; the server gives it an address of
+// its own for each version.
 export default defineConfig({
   publicDir: false,
   build: {

@@ -21,6 +21,8 @@ export interface Page {
   key(key: 'Tab' | 'Enter' | 'Escape'): Promise<void>;
   screenshot(): Promise<Buffer>;
   viewport(width: number, height: number): Promise<void>;
+  /** Chromium only: as it does to pages in the background. */
+  freeze?(): Promise<void>;
   close(): Promise<void>;
 }
 
@@ -29,6 +31,8 @@ export interface Browser {
   readonly pid: number;
   readonly downloads: string;
   newPage(url?: string): Promise<Page>;
+  /** Chromium only: as a person does in the browser's own list. */
+  cancelDownload?(name: string): Promise<void>;
   waitDownload(name: string, timeoutMs?: number): Promise<Finished>;
   /** How the downloads under this name ended that began so far or begin within the grace; none may have begun. */
   settledDownloads(name: string, graceMs: number): Promise<string[]>;

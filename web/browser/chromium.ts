@@ -160,6 +160,10 @@ export class ChromiumPage implements Page {
     await this.call('Emulation.setDeviceMetricsOverride', { width, height, deviceScaleFactor: 1, mobile: width < 500 });
   }
 
+  async freeze(): Promise<void> {
+    await this.call('Page.setWebLifecycleState', { state: 'frozen' });
+  }
+
   async close(): Promise<void> {
     await this.#pipe.send('Target.closeTarget', { targetId: this.#target });
   }
@@ -209,6 +213,11 @@ export async function launchChromium({ dark = false, args = [] }: LaunchOptions 
     pid: child.pid as number,
     downloads,
     newPage: (url) => newPage(pipe, url, dark),
+    async cancelDownload(name) {
+      const [guid] = [...known].find(([, d]) => d.name === name && d.state === 'inProgress') ?? [];
+      if (guid === undefined) throw new Error(`no download of ${name} runs`);
+      await pipe.send('Browser.cancelDownload', { guid });
+    },
     async settledDownloads(name, graceMs) {
       const mine = (): [string, { name: string; state: string }][] => [...known].filter(([, d]) => d.name === name);
       await settle(() => mine().map(([, d]) => d.state), graceMs);

@@ -50,12 +50,13 @@ export type Country = (typeof COUNTRIES)[number];
 export class Fleet {
   readonly dir = mkdtempSync(join(tmpdir(), 'holdfast-fleet-'));
   readonly front: Front;
-  readonly #nodeFronts: ReadonlyMap<Country, Front>;
+  readonly #nodeFronts: Map<Country, Front>;
   readonly #nodes = new Map<Country, Running>();
   #server: Running | undefined;
   #port = '0';
+  #web: readonly string[] = [];
 
-  private constructor(front: Front, nodeFronts: ReadonlyMap<Country, Front>) {
+  private constructor(front: Front, nodeFronts: Map<Country, Front>) {
     this.front = front;
     this.#nodeFronts = nodeFronts;
   }
@@ -93,9 +94,23 @@ export class Fleet {
     this.#server = await Running.start([
       ...['server', '--data', this.database, '--listen', listen, '--public-url', this.url],
       ...['--node-timeout', '1500ms', '--sweep-every', '300ms'],
+      ...this.#web,
     ]);
     this.front.target = this.#server.url;
     this.#port = new URL(this.#server.url).port;
+  }
+
+  /** A new member: every page's policy changes. */
+  async join(country: Country): Promise<void> {
+    this.#nodeFronts.set(country, await Front.open());
+    await this.startNode(country);
+  }
+
+  /** The same server with another web app. */
+  async release(web: string): Promise<void> {
+    this.#web = ['--web', web];
+    await this.stopServer();
+    await this.startServer();
   }
 
   async stopServer(): Promise<void> {

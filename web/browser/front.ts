@@ -91,7 +91,7 @@ export class Front {
   /** Writes a part on and lets the next one come when it is out and its time is over. */
   #hand(from: IncomingMessage, to: Writable, part: Buffer, blob: boolean): void {
     const full = !to.write(part);
-    const wait = blob && this.bytesPerSecond !== undefined ? (part.length * 1000) / this.bytesPerSecond : 0;
+    const wait = blob && this.bytesPerSecond ? (part.length * 1000) / this.bytesPerSecond : 0;
     if (!full && wait === 0) return;
     from.pause();
     const next = (): unknown => (to.writableNeedDrain ? to.once('drain', () => from.resume()) : from.resume());
@@ -105,8 +105,8 @@ export class Front {
 
   #stream(answer: IncomingMessage, res: ServerResponse): void {
     res.writeHead(answer.statusCode ?? 502, answer.headers);
+    const blob = answer.headers['content-type'] === 'application/octet-stream';
     answer.on('data', (part: Buffer) => {
-      const blob = answer.headers['content-type'] === 'application/octet-stream';
       if (blob) this.onBlobBytes?.(part.length);
       this.#hand(answer, res, part, blob);
     });

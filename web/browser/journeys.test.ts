@@ -108,6 +108,7 @@ describe.each(BROWSERS)('%s', (name, launch) => {
     await fill(page, 'input[type=password]', 'correct horse');
     await press(page, 'Open');
     await until(page, `document.querySelector('[data-testid=opened]')`);
+    expect(await page.eval('document.activeElement.tagName'), 'the reader is taken to it').toBe('H1');
     expect(await sha256(await received(browser, page, 'secret.bin'))).toBe(want);
   });
 

@@ -57,7 +57,7 @@ export async function send(page: Page, home: string, files: readonly string[], o
 }
 
 /** Earlier files of the same name would have later ones renamed. */
-function clear(browser: Browser): void {
+export function clear(browser: Browser): void {
   for (const file of readdirSync(browser.downloads)) rmSync(join(browser.downloads, file), { recursive: true });
 }
 

@@ -9,21 +9,18 @@ import (
 	"strings"
 )
 
-// fleetMeta is where a page learns for which fleet its policy was made.
+// Where a page learns for which fleet its policy was made, and from which build
+// the service worker must come that it talks to.
 const (
-	fleetMetaStart = `<meta name="holdfast-fleet" content="`
-	fleetMeta      = fleetMetaStart + `"`
+	fleetMetaStart  = `<meta name="holdfast-fleet" content="`
+	workerMetaStart = `<meta name="holdfast-worker" content="`
 )
 
-// page answers with a page or the service worker: made for the policy of this
-// moment, and asked for again each time.
+// page answers with a page: made for the policy of this moment, and asked for
+// again each time.
 func (h *handler) page(w http.ResponseWriter, r *http.Request, p policy, a *asset) {
-	status := http.StatusOK
-	if a.name != workerFile {
-		status = h.status
-	}
 	w.Header().Set("Cache-Control", "no-cache")
-	send(w, r, status, h.rendered(a, p), p.tag)
+	send(w, r, h.status, h.rendered(a, p), p.tag)
 }
 
 // rendered is the page for a policy. That of the last policy is kept.
@@ -33,19 +30,21 @@ func (h *handler) rendered(a *asset, p policy) variant {
 	if v, made := h.pages[a]; made && h.last.tag == p.tag {
 		return v
 	}
-	v := variant{kind: a.kind, tag: a.tag}
-	if a.name == workerFile {
-		// A browser that finds the same script keeps the worker that it has, with the
-		// policy under which that was installed: to reach new nodes it must differ.
-		v.plain = append(bytes.Clone(a.plain), "\n// fleet "+p.version+"\n"...)
-	} else {
-		v.plain = bytes.Replace(a.plain, []byte(fleetMeta), []byte(fleetMetaStart+html.EscapeString(p.version)+`"`), 1)
+	v := variant{kind: a.kind, tag: a.tag, plain: fill(a.plain, fleetMetaStart, p.version)}
+	if h.worker != nil {
+		v.plain = fill(v.plain, workerMetaStart, h.worker.tag)
+		v.tag += "." + h.worker.tag
 	}
 	v.gzip = compress(v.plain)
 	if h.last.tag == p.tag {
 		h.pages[a] = v
 	}
 	return v
+}
+
+// fill puts a value where a page's empty meta element waits for it.
+func fill(page []byte, start, value string) []byte {
+	return bytes.Replace(page, []byte(start+`"`), []byte(start+html.EscapeString(value)+`"`), 1)
 }
 
 // compress returns nil where it gains nothing. Writing to memory does not fail.
@@ -60,6 +59,42 @@ func compress(plain []byte) []byte {
 	return b.Bytes()
 }
 
+// The service worker stands at /sw/VERSION/sw.js, whose scope is /sw/VERSION/.
+// Browsers replace a worker whose script changed, and end the downloads that it
+// serves: Firefox then calls the part a whole file. And a worker is bound for
+// life by the policy that came with its script. So a version is one script under
+// one policy, under an address that never gives anything else; a new version is
+// another worker beside the old one (docs/decisions/0006-browser-streams.md).
+const (
+	workerRoot    = "/sw/"
+	workerNow     = workerRoot + "version" // which version is the one of now, as text
+	workerAddress = "/" + workerFile       // behind the version
+)
+
+// workerVersion changes with the script and with the policy.
+func (h *handler) workerVersion(p policy) string { return h.worker.tag + "." + p.tag }
+
+// serveWorker answers what stands under workerRoot.
+func (h *handler) serveWorker(w http.ResponseWriter, r *http.Request, p policy) {
+	if h.worker == nil {
+		h.fail(w, r, http.StatusNotFound)
+		return
+	}
+	switch version := h.workerVersion(p); r.URL.Path {
+	case workerNow:
+		w.Header().Set("Cache-Control", "no-store")
+		send(w, r, http.StatusOK, variant{kind: kinds[".txt"], plain: []byte(version)}, "")
+	case workerRoot + version + workerAddress:
+		w.Header().Set("Cache-Control", immutable)
+		send(w, r, http.StatusOK, h.worker.variant, "")
+	default:
+		h.fail(w, r, http.StatusNotFound)
+	}
+}
+
+// immutable is what a browser may keep for ever.
+const immutable = "public, max-age=31536000, immutable"
+
 // asset answers with a file. What is named after its content may be kept for
 // ever, but not where it starts a worker: a worker is bound by the policy that
 // came with its own script, so that one that is kept would never reach nodes
@@ -70,7 +105,7 @@ func (h *handler) asset(w http.ResponseWriter, r *http.Request, p policy, a *ass
 		w.Header().Add("Vary", "Sec-Fetch-Dest")
 	}
 	if a.hashed && !startsWorker(r) {
-		w.Header().Set("Cache-Control", "public, max-age=31536000, immutable")
+		w.Header().Set("Cache-Control", immutable)
 		tag = ""
 	} else {
 		w.Header().Set("Cache-Control", "no-cache")

@@ -43,7 +43,8 @@ type handler struct {
 	assets map[string]*asset // by URL path
 	home   *asset
 	share  *asset
-	status int // of the pages: the placeholder is no success
+	worker *asset // the service worker; nil where the app is not built
+	status int    // of the pages: the placeholder is no success
 
 	mu    sync.Mutex
 	last  policy             // guarded by mu; the last one that the fleet gave
@@ -74,7 +75,10 @@ func Handler(cfg Config) (http.Handler, error) {
 		}
 		h.home, h.share, h.status = placeholder, placeholder, http.StatusServiceUnavailable
 	}
-	for _, name := range []string{homeFile, shareFile, placeholderFile} {
+	if h.worker = files["/"+workerFile]; h.worker != nil && h.worker.gzip == nil {
+		h.worker.gzip = compress(h.worker.plain)
+	}
+	for _, name := range []string{homeFile, shareFile, placeholderFile, workerFile} {
 		delete(files, "/"+name)
 	}
 	h.last = makePolicy("", nil, nil)
@@ -95,11 +99,10 @@ func (h *handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		h.page(w, r, p, h.home)
 	case isShare(r.URL.Path):
 		h.page(w, r, p, h.share)
+	case strings.HasPrefix(r.URL.Path, workerRoot):
+		h.serveWorker(w, r, p)
 	case a == nil:
 		h.fail(w, r, http.StatusNotFound)
-	case a.name == workerFile:
-		w.Header().Set("Service-Worker-Allowed", "/")
-		h.page(w, r, p, a)
 	default:
 		h.asset(w, r, p, a)
 	}

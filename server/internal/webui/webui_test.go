@@ -24,7 +24,7 @@ const handlePath = "/s/AAECAwQFBgcICQoLDA0ODw"
 func built() fstest.MapFS {
 	file := func(body string) *fstest.MapFile { return &fstest.MapFile{Data: []byte(body)} }
 	return fstest.MapFS{
-		"index.html":                          file(`<html><meta name="holdfast-fleet" content="" /><title>home</title>` + strings.Repeat(" ", 500)),
+		"index.html":                          file(`<html><meta name="holdfast-fleet" content="" /><meta name="holdfast-worker" content="" /><title>home</title>` + strings.Repeat(" ", 500)),
 		"share.html":                          file(`<html><meta name="holdfast-fleet" content=""><title>share</title>`),
 		"placeholder.html":                    file(`<html><title>not built</title>`),
 		"sw.js":                               file(`self.x = 1`),
@@ -80,6 +80,12 @@ func (s *site) get(target string, header ...string) *http.Response {
 	return s.do(http.MethodGet, target, header...)
 }
 
+// worker is where the service worker of now stands.
+func (s *site) worker(t *testing.T) string {
+	t.Helper()
+	return "/sw/" + text(t, s.get("/sw/version")) + "/sw.js"
+}
+
 func text(t *testing.T, res *http.Response) string {
 	t.Helper()
 	raw, err := io.ReadAll(res.Body)
@@ -89,8 +95,8 @@ func text(t *testing.T, res *http.Response) string {
 	return string(raw)
 }
 
-const wantPolicy = "default-src 'none'; script-src 'self' 'wasm-unsafe-eval'; style-src 'self'; img-src 'self' blob: data:; " +
-	"connect-src 'self' https://a.example http://127.0.0.1:9001; worker-src 'self'; frame-src 'self' blob:; manifest-src 'self'; " +
+const wantPolicy = "default-src 'none'; script-src 'self' 'wasm-unsafe-eval'; style-src 'self'; img-src 'self'; " +
+	"connect-src 'self' https://a.example http://127.0.0.1:9001; worker-src 'self'; frame-src 'self'; manifest-src 'self'; " +
 	"base-uri 'none'; form-action 'none'; frame-ancestors 'none'; require-trusted-types-for 'script'; trusted-types svelte-trusted-html holdfast"
 
 func TestSecurityHeadersOnEveryAnswer(t *testing.T) {
@@ -101,7 +107,8 @@ func TestSecurityHeadersOnEveryAnswer(t *testing.T) {
 	}
 	etag := s.get("/").Header.Get("ETag")
 	for name, res := range map[string]*http.Response{
-		"home": s.get("/"), "share": s.get(handlePath), "script": s.get("/assets/index-oAmmxc6F.js"), "worker": s.get("/sw.js"),
+		"home": s.get("/"), "share": s.get(handlePath), "script": s.get("/assets/index-oAmmxc6F.js"), "worker": s.get(s.worker(t)),
+		"version": s.get("/sw/version"), "another worker": s.get("/sw/another/sw.js"),
 		"picture": s.get("/favicon.svg"), "nothing": s.get("/nothing"), "post": s.do("POST", "/"), "options": s.do("OPTIONS", "/"),
 		"head": s.do("HEAD", "/"), "not modified": s.get("/", "If-None-Match", etag),
 	} {
@@ -130,7 +137,8 @@ func TestRoutes(t *testing.T) {
 		"/s/cut":                               {200, "text/html; charset=utf-8", "<title>share"},
 		"/s/":                                  {200, "text/html; charset=utf-8", "<title>share"},
 		"/s":                                   {200, "text/html; charset=utf-8", "<title>share"},
-		"/sw.js":                               {200, "text/javascript; charset=utf-8", "self.x"},
+		s.worker(t):                            {200, "text/javascript; charset=utf-8", "self.x"},
+		"/sw/version":                          {200, "text/plain; charset=utf-8", "."},
 		"/favicon.svg":                         {200, "image/svg+xml", "<svg/>"},
 		"/assets/index-oAmmxc6F.js":            {200, "text/javascript; charset=utf-8", "import"},
 		"/assets/style-Cka2dk_r.css":           {200, "text/css; charset=utf-8", "p{}"},
@@ -152,6 +160,8 @@ func TestNothingElseIsServed(t *testing.T) {
 		"/nothing", "/index.html", "/share.html", "/placeholder.html", "/assets", "/assets/", "/assets/index-oAmmxc6F.js.gz", "/assets/index-oAmmxc6F.js.br",
 		"/s/a/b", "/s/" + strings.Repeat("a", 257), "/s/..", "/s/%2e%2e", "/s/a\x00b", "/s/<script>", "/S/abc", "/share", "",
 		"/../webui.go", "/assets/../../embed.go", "/assets/..%2f..%2fembed.go", "/..\\..\\embed.go", "//etc/passwd", "/./sw.js", "/sw.js/", "/assets//index-oAmmxc6F.js",
+		"/sw.js", "/sw", "/sw/", "/sw/sw.js", "/sw/version/", "/sw//sw.js", "/sw/x/sw.js", "/sw/../sw.js", s.worker(t) + "/", s.worker(t)[:30] + "/sw.js",
+		strings.TrimSuffix(s.worker(t), "sw.js"), strings.TrimSuffix(s.worker(t), "sw.js") + "download/AAAAAAAAAAAAAAAAAAAAAA",
 	} {
 		res := s.get(target)
 		body := text(t, res)
@@ -167,13 +177,13 @@ func TestNothingElseIsServed(t *testing.T) {
 func TestMethods(t *testing.T) {
 	s := newSite(t, built())
 	for _, method := range []string{"POST", "PUT", "DELETE", "PATCH", "OPTIONS", "TRACE", "CONNECT", "BREW"} {
-		for _, target := range []string{"/", "/nothing", "/sw.js"} {
+		for _, target := range []string{"/", "/nothing", s.worker(t)} {
 			if res := s.do(method, target); res.StatusCode != http.StatusMethodNotAllowed || res.Header.Get("Allow") != "GET, HEAD" {
 				t.Errorf("%s %s: %d, %q", method, target, res.StatusCode, res.Header.Get("Allow"))
 			}
 		}
 	}
-	for _, target := range []string{"/", handlePath, "/sw.js", "/assets/index-oAmmxc6F.js", "/nothing"} {
+	for _, target := range []string{"/", handlePath, s.worker(t), "/assets/index-oAmmxc6F.js", "/nothing"} {
 		get, head := s.get(target, "Accept-Encoding", "br, gzip"), s.do("HEAD", target, "Accept-Encoding", "br, gzip")
 		if body := text(t, head); body != "" {
 			t.Errorf("HEAD %s has a body: %q", target, body)
@@ -190,7 +200,7 @@ func TestCaching(t *testing.T) {
 	for _, c := range []struct {
 		target, dest, want string
 	}{
-		{"/", "document", ask}, {handlePath, "document", ask}, {"/sw.js", "serviceworker", ask}, {"/favicon.svg", "image", ask},
+		{"/", "document", ask}, {handlePath, "document", ask}, {s.worker(t), "serviceworker", ever}, {"/sw/version", "", "no-store"}, {"/favicon.svg", "image", ask},
 		{"/assets/index-oAmmxc6F.js", "script", ever}, {"/assets/index-oAmmxc6F.js", "", ever}, {"/assets/style-Cka2dk_r.css", "style", ever},
 		{"/assets/send.worker-CsnWJD5F.js", "worker", ask}, {"/assets/send.worker-CsnWJD5F.js", "sharedworker", ask}, {"/assets/unhashed.js", "script", ask},
 	} {
@@ -201,11 +211,10 @@ func TestCaching(t *testing.T) {
 	if got := s.get("/assets/index-oAmmxc6F.js").Header.Values("Vary"); !slices.Contains(got, "Sec-Fetch-Dest") {
 		t.Errorf("Vary is %q", got)
 	}
-	if got := s.get("/sw.js").Header.Get("Service-Worker-Allowed"); got != "/" {
-		t.Errorf("Service-Worker-Allowed is %q", got)
-	}
-	if got := s.get("/").Header.Get("Service-Worker-Allowed"); got != "" {
-		t.Errorf("on the page Service-Worker-Allowed is %q", got)
+	for _, target := range []string{"/", s.worker(t)} {
+		if got := s.get(target).Header.Get("Service-Worker-Allowed"); got != "" {
+			t.Errorf("%s: Service-Worker-Allowed is %q, and widens the scope", target, got)
+		}
 	}
 }
 
@@ -217,7 +226,7 @@ func TestEntityTags(t *testing.T) {
 		target, dest string
 		changes      bool // with the fleet
 	}{
-		{"/", "document", true}, {handlePath, "document", true}, {"/sw.js", "serviceworker", true}, {"/favicon.svg", "image", true},
+		{"/", "document", true}, {handlePath, "document", true}, {"/favicon.svg", "image", true},
 		{"/assets/send.worker-CsnWJD5F.js", "worker", true}, {"/assets/send.worker-CsnWJD5F.js", "script", false}, {"/assets/index-oAmmxc6F.js", "script", false},
 	} {
 		s.version, s.origins = "v1", []string{"https://a.example"}
@@ -264,13 +273,47 @@ func TestFleetInThePage(t *testing.T) {
 			}
 		}
 	}
-	s.version = "v3"
-	if body := text(t, s.get("/sw.js")); body != "self.x = 1\n// fleet v3\n" {
-		t.Errorf("the service worker is %q", body)
+}
+
+// One address of the service worker gives one script under one policy, ever:
+// browsers replace a worker whose script changed, and the downloads that it
+// serves end with it.
+func TestWorkerOfAVersion(t *testing.T) {
+	s := newSite(t, built())
+	type answer struct{ version, address, body, policy string }
+	read := func(s *site) answer {
+		address := s.worker(t)
+		res := s.get(address)
+		version := text(t, s.get("/sw/version"))
+		return answer{version, address, text(t, res), res.Header.Get("Content-Security-Policy")}
 	}
-	s.version = "v4"
-	if body := text(t, s.get("/sw.js")); !strings.HasSuffix(body, "// fleet v4\n") {
-		t.Errorf("the service worker stays %q", body)
+	first := read(s)
+	if first.body != "self.x = 1" || first.address != "/sw/"+first.version+"/sw.js" || read(s) != first {
+		t.Errorf("the worker is %+v", first)
+	}
+	build, _, _ := strings.Cut(first.version, ".")
+	if page := text(t, s.get("/")); !strings.Contains(page, `<meta name="holdfast-worker" content="`+build+`"`) {
+		t.Errorf("the page does not know its worker's build: %s", page)
+	}
+	files := built()
+	files["sw.js"] = &fstest.MapFile{Data: []byte("self.x = 2")}
+	released, zoned, joined := newSite(t, files), newSite(t, built()), newSite(t, built())
+	zoned.origins = []string{"https://elsewhere.example"}
+	joined.version = "v2"
+	for name, other := range map[string]*site{"another script": released, "another policy": zoned, "another fleet": joined} {
+		got := read(other)
+		if got.address == first.address || got.version == first.version {
+			t.Errorf("%s stands at the same address", name)
+		}
+		if res := other.get(first.address); res.StatusCode != http.StatusNotFound || res.Header.Get("Cache-Control") != "no-store" {
+			t.Errorf("%s: the old address gives %d", name, res.StatusCode)
+		}
+		if same := strings.HasPrefix(got.version, build+"."); same != (name != "another script") {
+			t.Errorf("%s: build %q became version %q", name, build, got.version)
+		}
+	}
+	if one, two := s.get(handlePath).Header.Get("ETag"), released.get(handlePath).Header.Get("ETag"); one == two {
+		t.Error("a page that names another build has the same tag")
 	}
 }
 
@@ -319,8 +362,10 @@ func TestPlaceholder(t *testing.T) {
 			t.Errorf("%s: %d %q", target, res.StatusCode, body)
 		}
 	}
-	if res := s.get("/sw.js"); res.StatusCode != http.StatusNotFound {
-		t.Errorf("/sw.js: %d", res.StatusCode)
+	for _, target := range []string{"/sw/version", "/sw.js", "/sw//sw.js"} {
+		if res := s.get(target); res.StatusCode != http.StatusNotFound {
+			t.Errorf("%s: %d", target, res.StatusCode)
+		}
 	}
 	files["index.html"] = built()["index.html"] // half a build is none
 	if res := newSite(t, files).get("/"); res.StatusCode != http.StatusServiceUnavailable {
@@ -487,7 +532,7 @@ func FuzzPath(f *testing.F) {
 	f.Fuzz(func(t *testing.T, target string) {
 		res := s.get(target)
 		_, file := files[strings.TrimPrefix(target, "/")]
-		known := target == "/" || target == "/s" || strings.HasPrefix(target, "/s/") && !strings.ContainsAny(target[3:], "/.%\\") || file && strings.HasPrefix(target, "/")
+		known := target == "/" || target == "/sw/version" || target == "/s" || strings.HasPrefix(target, "/s/") && !strings.ContainsAny(target[3:], "/.%\\") || file && strings.HasPrefix(target, "/") && target != "/sw.js"
 		if res.StatusCode == http.StatusOK && !known || res.Header.Get("Content-Security-Policy") == "" {
 			t.Errorf("%q: %d", target, res.StatusCode)
 		}

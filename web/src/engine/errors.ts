@@ -10,6 +10,7 @@ const fromCode: Partial<Record<Code, EngineErrorCode>> = {
   'link-expired': 'expired',
   'link-used-up': 'used-up',
   'link-revoked': 'revoked',
+  'session-invalid': 'session-ended',
   'rate-limited': 'rate-limited',
   'over-limit': 'over-limit',
   'no-capacity': 'no-capacity',

@@ -1,9 +1,10 @@
-import { newId, parseId, toText } from '../format/id.ts';
+import { parseId } from '../format/id.ts';
 import { parseFragment } from '../format/link.ts';
 import { call, checkNode } from './calls.ts';
 import { fromPlain, linkError } from './errors.ts';
 import linkWorkerUrl from './link.worker.ts?worker&url';
-import type { DownloadJob, FromLink, FromSend, FromService, ToLink, ToSend, ToService } from './messages.ts';
+import type { FromLink, FromSend, ToLink, ToSend } from './messages.ts';
+import { NotTaken, openFrame, type Page, save } from './saving.ts';
 import sendWorkerUrl from './send.worker.ts?worker&url';
 import { service } from './service.ts';
 import { sessionToken } from './session.ts';
@@ -108,68 +109,39 @@ function send(
 }
 
 function download(view: LinkView, what: number | 'all', onProgress: (p: DownloadProgress) => void): Task<void> {
-  let cancel = (): void => {};
+  let stop = (): void => {};
   let cancelled = false;
-  const done = (async () => {
-    const worker = await service();
-    const prepared = await ask({ kind: 'prepare', view: view.id, what });
+  let begun = false;
+  const page: Page = {
+    ticks,
+    open: openFrame,
+    progress(progress) {
+      begun ||= progress.doneBytes > 0;
+      onProgress(progress);
+    },
+    stoppable: (f) => (stop = f),
+  };
+  const attempt = async (renew: boolean): Promise<void> => {
+    const serving = await service();
+    if (cancelled) throw new EngineError('cancelled'); // before it counts as a download
+    const prepared = await ask({ kind: 'prepare', view: view.id, what, renew });
     if (prepared.kind !== 'prepared') throw new EngineError('internal');
     if (cancelled) throw new EngineError('cancelled');
-    await runDownload(worker, prepared.job, onProgress, (stop) => (cancel = stop));
-  })();
+    await save(serving, prepared.job, page);
+  };
+  const done = attempt(false).catch((error: unknown) => {
+    const ended = error instanceof EngineError && error.code === 'session-ended';
+    // Once, and only before anything was saved.
+    if (cancelled || begun || !(ended || error instanceof NotTaken)) throw error;
+    return attempt(ended);
+  });
   return {
     done: done.catch(explained),
     cancel: () => {
       cancelled = true;
-      cancel();
+      stop();
     },
   };
-}
-
-/** How long a service worker may take to its first word about a download: all nodes may have to be waited for. */
-const FIRST_WORD_MS = 90_000;
-
-function runDownload(
-  worker: ServiceWorker,
-  job: DownloadJob,
-  onProgress: (p: DownloadProgress) => void,
-  onStop: (stop: () => void) => void,
-): Promise<void> {
-  const id = toText(newId());
-  const { port1, port2 } = new MessageChannel();
-  const post = (message: ToService, transfer: Transferable[] = []): void => worker.postMessage(message, transfer);
-  const ping = (): void => post({ kind: 'ping', id });
-  ticks.add(ping);
-  onStop(() => post({ kind: 'cancel', id }));
-  let frame: HTMLIFrameElement | undefined;
-  let started: ReturnType<typeof setTimeout> | undefined;
-  return new Promise<void>((resolve, reject) => {
-    // A service worker that was ended in between has forgotten the download, and says nothing.
-    started = setTimeout(() => reject(new EngineError('unsupported', 'service worker')), FIRST_WORD_MS);
-    port1.onmessage = ({ data }: MessageEvent<FromService>) => {
-      if (data.kind !== 'ready') clearTimeout(started);
-      if (data.kind === 'ready') frame = openFrame(`/sw/download/${id}`);
-      else if (data.kind === 'progress') onProgress(data.progress);
-      else if (data.kind === 'done') resolve();
-      else reject(fromPlain(data.error));
-    };
-    post({ kind: 'register', id, job }, [port2]);
-  }).finally(() => {
-    clearTimeout(started);
-    ticks.delete(ping);
-    port1.close();
-    // Removing the frame at once would cancel what the browser is still writing.
-    setTimeout(() => frame?.remove(), 60_000);
-  });
-}
-
-/** A hidden frame: a link with the download attribute is cancelled by Chromium for answers of a service worker. */
-function openFrame(url: string): HTMLIFrameElement {
-  const frame = document.createElement('iframe');
-  frame.hidden = true;
-  frame.src = url;
-  document.body.append(frame);
-  return frame;
 }
 
 /** The fleet that this page's policy was made for. */

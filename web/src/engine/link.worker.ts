@@ -19,8 +19,8 @@ setInterval(() => post({ kind: 'tick' }), TICK_MS);
  * One session for each link, tab and day: it counts as one download however often it is used. Asking again with the same
  * token counts nothing, so that a lost answer or a reload costs no download.
  */
-async function startSession(link: OpenedLink): Promise<void> {
-  const ends = running.get(link.handle);
+async function startSession(link: OpenedLink, renew: boolean): Promise<void> {
+  const ends = renew ? undefined : running.get(link.handle);
   if (ends !== undefined && ends > Date.now() / 1000 + 60) return;
   const { expires } = await call('startSession', { ...link.access }, { path: { handle: link.handle } });
   running.set(link.handle, expires);
@@ -35,7 +35,7 @@ async function answer(message: ToLink): Promise<FromLink> {
   }
   const link = opened.get(message.view);
   if (!link) throw new RangeError('a view that was not opened here');
-  await startSession(link);
+  await startSession(link, message.renew);
   return { id, kind: 'prepared', job: prepare(link, message.what) };
 }
 

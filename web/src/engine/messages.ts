@@ -13,7 +13,8 @@ export type FromSend =
 /** Questions to the worker that opens links; each has a number, by which its answer is known. */
 export type ToLink = { id: number } & (
   | { kind: 'look'; handle: string; fragment: string; password: string | null; session: string }
-  | { kind: 'prepare'; view: string; what: number | 'all' }
+  /** With renew the session is asked for again, because the server does not know it any more. */
+  | { kind: 'prepare'; view: string; what: number | 'all'; renew: boolean }
 );
 export type FromLink =
   | { kind: 'tick' }
@@ -49,9 +50,18 @@ export interface DownloadJob {
 export type ToService =
   | { kind: 'register'; id: string; job: DownloadJob }
   | { kind: 'ping'; id: string }
-  | { kind: 'cancel'; id: string };
+  | { kind: 'cancel'; id: string }
+  /** To versions that are not the one of now: end when nothing runs. */
+  | { kind: 'retire' };
 export type FromService =
+  /** The job is known; its address can be opened. */
   | { kind: 'ready' }
+  /** The browser asked for the file. */
+  | { kind: 'started' }
+  /** The answer to a ping. */
+  | { kind: 'alive' }
+  /** This version takes no job any more. */
+  | { kind: 'retired' }
   | { kind: 'progress'; progress: DownloadProgress }
   | { kind: 'done' }
   | { kind: 'error'; error: PlainError };

@@ -159,6 +159,8 @@ export type EngineErrorCode =
   | 'bad-name'
   | 'untrusted'
   | 'cancelled'
+  | 'stopped'
+  | 'session-ended'
   | 'unsupported'
   | 'out-of-date'
   | 'internal';

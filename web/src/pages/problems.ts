@@ -132,6 +132,18 @@ const table: Record<EngineErrorCode, Words> = {
     again: true,
   },
   cancelled: { title: 'Cancelled', text: 'Nothing was kept.', icon: 'close' },
+  stopped: {
+    title: 'The browser stopped this download',
+    text: 'It was cancelled in the browser’s own list, or there is no room on the disk, or the browser ended the part of this page that saves files. Look for room and try again.',
+    icon: 'warning',
+    again: true,
+  },
+  'session-ended': {
+    title: 'This download took longer than a day',
+    text: 'Its right to read has ended. Download again; that counts as another download.',
+    icon: 'clock',
+    again: true,
+  },
   unsupported: {
     title: 'This browser cannot do it',
     text: 'Holdfast needs a current browser, outside private windows that switch off service workers. Open the link in Firefox, Chrome, Edge or Safari, or use the command line: holdfast receive.',
@@ -139,7 +151,7 @@ const table: Record<EngineErrorCode, Words> = {
   },
   'out-of-date': {
     title: 'This page is older than the service',
-    text: 'Storage servers were added since it was loaded. Reload the page and go on.',
+    text: 'The service was changed since it was loaded. Reload the page and go on.',
     icon: 'clock',
     again: true,
   },
