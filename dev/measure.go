@@ -23,6 +23,7 @@ import (
 // measurement is one line of a raw result.
 type measurement struct {
 	Row     string  `json:"row"`
+	Commit  string  `json:"commit,omitempty"` // of the program that was measured
 	What    string  `json:"what"`
 	Bytes   int64   `json:"bytes"`
 	PeakMiB float64 `json:"peakMiB"`
@@ -87,7 +88,7 @@ func measureMemory(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	lines = append(lines, measurement{"A5", "send", measureBytes, sent.peak, 150, sent.seconds})
+	lines = append(lines, measurement{Row: "A5", What: "send", Bytes: measureBytes, PeakMiB: sent.peak, Bound: 150, Seconds: sent.seconds})
 	hash := sha256.New()
 	_, got, err := watched(ctx, env, hash, "receive", strings.TrimSpace(link), "-o", "-")
 	if err != nil {
@@ -96,7 +97,7 @@ func measureMemory(ctx context.Context) error {
 	if !bytes.Equal(hash.Sum(nil), want) {
 		return errors.New("what came back is not what was sent")
 	}
-	lines = append(lines, measurement{"A5", "receive", measureBytes, got.peak, 150, got.seconds})
+	lines = append(lines, measurement{Row: "A5", What: "receive", Bytes: measureBytes, PeakMiB: got.peak, Bound: 150, Seconds: got.seconds})
 	for name, pid := range pids {
 		bound := 64.0
 		if name == "server" {
@@ -225,7 +226,7 @@ func measureBrowsers(ctx context.Context) error {
 		return err
 	}
 	cmd := command(ctx, "web", "npx", "--no-install", "vitest", "run", "--config", "vitest.measure.config.ts", "browser/large.measure.ts")
-	cmd.Env = append(os.Environ(), "HOLDFAST_RESULTS="+path)
+	cmd.Env = append(os.Environ(), "HOLDFAST_RESULTS="+path, "HOLDFAST_COMMIT="+commit())
 	cmd.Stdout = os.Stderr
 	return cmd.Run()
 }
@@ -243,6 +244,7 @@ func saveResult(row string, lines []measurement) error {
 	enc := json.NewEncoder(&out)
 	for _, line := range lines {
 		fmt.Fprintf(os.Stderr, "%s %-24s peak %.0f MiB (bound %.0f), %.1f s\n", row, line.What, line.PeakMiB, line.Bound, line.Seconds)
+		line.Commit = commit()
 		if err := enc.Encode(line); err != nil {
 			return err
 		}

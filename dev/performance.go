@@ -18,34 +18,34 @@ import (
 func writePerformance() error {
 	var page bytes.Buffer
 	fmt.Fprintf(&page, "# Figures\n\nWritten by `go run ./dev measure` from the raw lines in docs/results; never edited by hand. Pseudo-random bytes, hashes compared.\n\n")
-	fmt.Fprintf(&page, "Machine: %s, %d processors, %s. Program at commit %s.\n", machine(), runtime.NumCPU(), runtime.Version(), commit())
+	fmt.Fprintf(&page, "Machine: %s, %d processors, %s.\n", machine(), runtime.NumCPU(), runtime.Version())
 	sections := []struct{ row, about, head string }{
 		{"A5", "Peak memory (VmHWM) of each process while 8 GiB are sent and received: `holdfast send FILE`, `holdfast receive LINK -o -`, with server and three nodes as processes on the same machine.", "| process | peak, MiB | bound, MiB | seconds |\n| --- | --- | --- | --- |"},
 		{"C3", "Memory of a browser (proportional set sizes of all its processes, above idle) while 5 GiB go up and come down, from page to disk.", "| browser | direction | peak above idle, MiB | bound, MiB | MB/s |\n| --- | --- | --- | --- | --- |"},
 	}
 	for _, s := range sections {
-		lines, err := readResult(s.row)
+		lines, at, err := readResult(s.row)
 		if err != nil {
 			return err
 		}
 		if len(lines) == 0 {
 			continue
 		}
-		fmt.Fprintf(&page, "\n## %s\n\n%s\n\n%s\n%s", s.row, s.about, s.head, strings.Join(lines, ""))
+		fmt.Fprintf(&page, "\n## %s\n\n%s `go run ./dev measure %s`, program at commit %s.\n\n%s\n%s", s.row, s.about, s.row, at, s.head, strings.Join(lines, ""))
 	}
 	return os.WriteFile("docs/performance.md", page.Bytes(), 0o644)
 }
 
-func readResult(row string) ([]string, error) {
+// readResult returns the table's lines, and the commit that was measured.
+func readResult(row string) (rows []string, at string, err error) {
 	f, err := os.Open(filepath.Join(resultsDir, row+".jsonl"))
 	if os.IsNotExist(err) {
-		return nil, nil
+		return nil, "", nil
 	}
 	if err != nil {
-		return nil, err
+		return nil, "", err
 	}
 	defer f.Close()
-	var rows []string
 	scan := bufio.NewScanner(f)
 	for scan.Scan() {
 		var m struct {
@@ -55,8 +55,9 @@ func readResult(row string) ([]string, error) {
 			MBPerSecond float64
 		}
 		if err := json.Unmarshal(scan.Bytes(), &m); err != nil {
-			return nil, fmt.Errorf("%s: %w", row, err)
+			return nil, "", fmt.Errorf("%s: %w", row, err)
 		}
+		at = m.Commit
 		if row == "C3" {
 			bound := map[string]int{"up": 300, "down": 150}[m.Direction]
 			rows = append(rows, fmt.Sprintf("| %s | %s | %.0f | %d | %.0f |\n", m.Browser, m.Direction, m.PeakMiB, bound, m.MBPerSecond))
@@ -65,7 +66,7 @@ func readResult(row string) ([]string, error) {
 		rows = append(rows, fmt.Sprintf("| %s | %.0f | %.0f | %.1f |\n", m.What, m.PeakMiB, m.Bound, m.Seconds))
 	}
 	sort.Strings(rows)
-	return rows, scan.Err()
+	return rows, at, scan.Err()
 }
 
 func machine() string {

@@ -47,6 +47,7 @@ async function measured(browser: Browser, direction: Run['direction'], run: () =
 function note(browser: Browser, { direction, peakMiB, seconds }: Run): void {
   const line = JSON.stringify({
     row: 'C3',
+    commit: process.env['HOLDFAST_COMMIT'],
     browser: browser.kind,
     direction,
     bytes: size,
