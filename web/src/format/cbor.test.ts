@@ -75,7 +75,10 @@ describe('one item', () => {
     ['an overlong form', '62c080'],
     ['a code point beyond the last', '64f4908080'],
     ['a key twice', 'a201000100'],
+    ['a negative key twice', 'a220002000'],
+    ['key 0 twice', 'a200000000'],
     ['keys out of order', 'a202000100'],
+    ['key 0 after another', 'a201000000'],
     ['a negative key first', 'a220000100'],
     ['negative keys out of order', 'a221002000'],
     ['a text as a key', 'a1616100'],
@@ -101,6 +104,19 @@ describe('one item', () => {
     all[4] = 0; // one pair less; the last key is then left over
     expect(await reading(all)).toBeUndefined();
   });
+});
+
+test('a text that is not UTF-8 is refused with its cause', () => {
+  const causeOf = (hex: string): unknown => {
+    try {
+      new Reader(fromHex(hex), 9).text();
+    } catch (error) {
+      return error instanceof Error ? error.cause : error;
+    }
+    return 'no error';
+  };
+  expect(String(causeOf('61ff'))).toContain('TypeError');
+  expect(causeOf('61')).toBeUndefined();
 });
 
 test('a byte order mark is a character like any other', () => {

@@ -183,6 +183,7 @@ describe('the order of paths', () => {
       '\x7f',
       'é',
       '\ud7ff',
+      '\u{10000}',
       '\ue000',
       '\uffff',
       '😀',

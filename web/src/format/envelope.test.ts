@@ -47,8 +47,21 @@ describe('an envelope', () => {
     const large = await signEnvelope('receipt', seed, new Uint8Array(most));
     expect(large).toHaveLength(MAX_ENVELOPE);
     expect((await openEnvelope('receipt', [publicKey], large)).payload).toHaveLength(most);
+    expect(envelopeFromText(toText(large))).toEqual(large);
     const larger = await signEnvelope('receipt', seed, new Uint8Array(most + 1));
+    expect(await failure(() => parseEnvelope(larger))).toBe('encoding');
     expect(await failure(() => openEnvelope('receipt', [publicKey], larger))).toBe('encoding');
+  });
+
+  test('has a type of at most 256 bytes, counted in UTF-8', async () => {
+    for (const type of ['', 't'.repeat(256), 'é'.repeat(128)]) {
+      const good = await signEnvelope(type, seed, payload);
+      expect((await openEnvelope(type, [publicKey], good)).payload).toEqual(payload);
+    }
+    for (const type of ['t'.repeat(257), `${'é'.repeat(128)}t`]) {
+      const long = await signEnvelope(type, seed, payload);
+      expect(await failure(() => openEnvelope(type, [publicKey], long))).toBe('encoding');
+    }
   });
 
   test('signs type and payload, parted', () => {

@@ -69,6 +69,8 @@ describe('what reading refuses, writing refuses too', () => {
 
   test('more bytes than allowed', async () => {
     expect(await failure(() => encode(text(0, 99), 'abc', 3))).toBe('encoding');
+    expect(toHex(encode(text(0, 99), 'abc', 4))).toBe('63616263');
+    expect(decode(text(0, 99), fromHex('63616263'), 4)).toBe('abc');
     expect(await failure(() => decode(text(0, 99), fromHex('63616263'), 3))).toBe('encoding');
   });
 });
@@ -172,4 +174,21 @@ test('a condition is asked before anything is written', async () => {
   });
   decode(noting, encode(noting, 'x', 9), 9);
   expect(asked).toEqual(['x', 'x']);
+});
+
+test.each([
+  ['bytes', bytes(2, 3), [new Uint8Array(2), new Uint8Array(3)]],
+  ['a text', text(2, 3), ['é', 'abc']],
+  ['a number', integer(2, 3), [2, 3]],
+  [
+    'an array',
+    array(integer(0, 9), 2, 3),
+    [
+      [0, 9],
+      [1, 2, 3],
+    ],
+  ],
+])('%s may be as small and as large as allowed', (_, shapeOf, values) => {
+  for (const value of values)
+    expect(decode(shapeOf as never, encode(shapeOf as never, value as never, 9), 9)).toEqual(value);
 });

@@ -1,5 +1,6 @@
 import { describe, expect, test } from 'vitest';
-import { Fields, fromHex, pattern, VectorFile, vectorFiles } from './case.kit.ts';
+import { FormatError } from '../errors.ts';
+import { Fields, fromHex, openingCode, pattern, VectorFile, vectorFiles } from './case.kit.ts';
 
 // The reader of vectors itself: what it lets pass, nobody checks.
 describe('a case', () => {
@@ -40,4 +41,14 @@ test('hexadecimal is lower case', () => {
 test('a file of vectors has cases, each with a name of its own', () => {
   for (const name of vectorFiles()) expect(new VectorFile(name).cases.length).toBeGreaterThan(0);
   expect(() => new VectorFile('ids.json').find('no such case')).toThrow('no case');
+});
+
+test('a case that opens is not refused by what is compared after', async () => {
+  const [c] = new VectorFile('ids.json').cases;
+  if (c === undefined) throw new TypeError('no case');
+  const refuse = (): never => {
+    throw new FormatError('id', 'refused');
+  };
+  expect(await openingCode(() => refuse, c)).toBe('no error');
+  expect(await openingCode(refuse, c)).toBe('id');
 });

@@ -40,12 +40,14 @@ export function jsonOf(encoded: Bytes): unknown {
 export const readEnvelope: CaseReader = async (c) => {
   const [type, publicKey, envelope] = [c.text('type'), c.hex('publicKey'), c.data('envelope')];
   const opened = await openEnvelope(type, [publicKey], envelope);
-  const payload = c.data('payload');
-  expectBytes(opened.payload, payload);
-  expect(opened.publicKey).toEqual(publicKey);
-  expect(await keyId(publicKey)).toEqual(c.hex('keyId'));
-  const again = toHex(await signEnvelope(type, c.hex('seed'), payload)) === toHex(envelope);
-  expect(again).toBe(c.boolean('again'));
+  return async () => {
+    const payload = c.data('payload');
+    expectBytes(opened.payload, payload);
+    expect(opened.publicKey).toEqual(publicKey);
+    expect(await keyId(publicKey)).toEqual(c.hex('keyId'));
+    const again = toHex(await signEnvelope(type, c.hex('seed'), payload)) === toHex(envelope);
+    expect(again).toBe(c.boolean('again'));
+  };
 };
 
 function codeOf(check: () => void): string | undefined {
@@ -85,25 +87,30 @@ export function readSigned<K extends keyof Payloads>(type: K): CaseReader {
     expect(c.text('type')).toBe(type);
     const [publicKey, envelope] = [c.hex('publicKey'), c.data('envelope')];
     const opened = await openSigned(type, [publicKey], envelope);
-    const encoded = encodePayload(type, opened);
-    if (c.has('value')) expect(jsonOf(encoded)).toEqual(c.raw('value'));
-    const again = toHex(await signEnvelope(type, c.hex('seed'), encoded)) === toHex(envelope);
-    expect(again).toBe(c.boolean('again'));
-    if (c.has('text')) {
-      expect(toText(envelope)).toBe(c.text('text'));
-      expectBytes(envelopeFromText(c.text('text')), envelope);
-    }
-    expect(await payloadDigest(envelope)).toEqual(c.hex('digest'));
-    if (type === 'declaration') {
-      expect(await openDeclaration(envelope)).toEqual({ node: await keyId(publicKey), declaration: opened });
-    }
-    readAllows(c, opened);
+    return () => checkSigned(c, type, opened);
   };
+}
+
+async function checkSigned<K extends keyof Payloads>(c: Case, type: K, opened: Payloads[K]): Promise<void> {
+  const [publicKey, envelope] = [c.hex('publicKey'), c.data('envelope')];
+  const encoded = encodePayload(type, opened);
+  if (c.has('value')) expect(jsonOf(encoded)).toEqual(c.raw('value'));
+  const again = toHex(await signEnvelope(type, c.hex('seed'), encoded)) === toHex(envelope);
+  expect(again).toBe(c.boolean('again'));
+  if (c.has('text')) {
+    expect(toText(envelope)).toBe(c.text('text'));
+    expectBytes(envelopeFromText(c.text('text')), envelope);
+  }
+  expect(await payloadDigest(envelope)).toEqual(c.hex('digest'));
+  if (type === 'declaration') {
+    expect(await openDeclaration(envelope)).toEqual({ node: await keyId(publicKey), declaration: opened });
+  }
+  readAllows(c, opened);
 }
 
 /** declaration-jurisdictions.json */
 export const readJurisdictions: CaseReader = (c) => {
   const assigned = c.texts('codes').filter((code) => JURISDICTIONS.has(code));
   if (c.fail !== undefined && assigned.length === 0) throw new FormatError('encoding', 'none of them is assigned');
-  expect(assigned).toEqual(c.texts('codes'));
+  return () => expect(assigned).toEqual(c.texts('codes'));
 };
