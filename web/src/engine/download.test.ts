@@ -7,6 +7,7 @@ import { pattern } from '../format/vectors/case.kit.ts';
 import { asEngineError, Download } from './download.ts';
 import { toEngineError } from './errors.ts';
 import { lookAt, prepare } from './look.ts';
+import type { ProgressNote } from './types.ts';
 import { problemAnswer, World } from './world.kit.ts';
 
 // Rows 8 to 12 and 25 against the engine, with server and nodes in memory: the same code runs in the browser's workers.
@@ -20,6 +21,7 @@ beforeAll(async () => {
 });
 beforeEach(() => use(small));
 afterEach(() => {
+  vi.useRealTimers();
   vi.unstubAllGlobals();
   for (const w of [small, large]) {
     w.evil = undefined;
@@ -30,15 +32,22 @@ afterEach(() => {
 
 function use(w: World): void {
   world = w;
+  vi.stubGlobal('navigator', { onLine: true, userAgent: '' });
   vi.stubGlobal('fetch', w.fetch);
 }
 
 let failovers = 0;
+let notes: (ProgressNote | undefined)[] = [];
 async function download(): Promise<Bytes> {
   failovers = 0;
+  notes = [];
   const opened = await lookAt(world.handle, world.fragment, null, 'session');
   const job = prepare(opened, 0);
-  const run = await Download.create(job, () => failovers++);
+  const run = await Download.create(
+    job,
+    () => failovers++,
+    (note) => notes.push(note),
+  );
   const parts: Bytes[] = [];
   const [file] = job.files;
   if (!file) throw new RangeError('no file');
@@ -49,6 +58,22 @@ async function download(): Promise<Bytes> {
   }
   return concat(...parts);
 }
+
+/** Lets time pass until something ends, in steps of a second. Cryptography and streams take their own real time. */
+async function passing<T>(running: Promise<T>, each: (second: number) => void = () => {}): Promise<T> {
+  let settled = false;
+  const watched = running.finally(() => (settled = true));
+  watched.catch(() => {});
+  for (let second = 0; !settled; ) {
+    for (let turn = 0; turn < 20; turn++) await new Promise((resolve) => setImmediate(resolve));
+    if (settled || vi.getTimerCount() === 0) continue; // nobody waits for time
+    each(++second);
+    await vi.advanceTimersByTimeAsync(1000);
+  }
+  return watched;
+}
+const fakeTime = (): unknown =>
+  vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout', 'setInterval', 'clearInterval', 'performance'] });
 
 function flip(bytes: Bytes, at: number): Bytes {
   bytes[at] = (bytes[at] ?? 0) ^ 1;
@@ -97,7 +122,27 @@ describe('a download', () => {
     world.evil = ({ url }) => (url.includes('de.') ? new Response(null, { status: 500 }) : undefined);
     expect(same(await download(), pattern(300_000))).toBe(true);
     world.evil = () => new Response(null, { status: 500 });
+    fakeTime();
+    await expect(passing(download())).rejects.toMatchObject({ code: 'nodes-away' });
+  });
+
+  it('a blob that no node has is told at once', async () => {
+    world.evil = () => new Response(null, { status: 404 });
     await expect(download()).rejects.toMatchObject({ code: 'nodes-away' });
+    expect(notes).toEqual([]);
+  });
+
+  it('one damaged copy beside one that is away is not the end, and not called damage', async () => {
+    fakeTime();
+    let away = true;
+    world.evil = ({ url }, _, bytes) => {
+      if (url.includes('de.')) return flip(bytes, 5);
+      return away ? new Response(null, { status: 502 }) : undefined;
+    };
+    const bytes = await passing(download(), (second) => (away = second < 20));
+    expect(same(bytes, pattern(300_000))).toBe(true);
+    away = true;
+    await expect(passing(download())).rejects.toMatchObject({ code: 'nodes-away' });
   });
 
   it.each<[string, (page: World['page']) => void]>([
@@ -159,10 +204,112 @@ describe('a download', () => {
     ['link-revoked', 410, 'revoked'],
     ['link-expired', 410, 'expired'],
     ['link-used-up', 410, 'used-up'],
-    ['unavailable', 503, 'unreachable'],
   ])('%s in the middle is told as such', async (code, status, told) => {
     world.answers.set('revisions', () => problemAnswer(code, status));
     await expect(download()).rejects.toMatchObject({ code: told });
+    expect(notes).toEqual([]);
+  });
+
+  const server = (): Response => problemAnswer('unavailable', 503);
+  it.each([
+    ['the server at the start', 'small', 'revisions'],
+    ['the server in the middle', 'large', 'extents'],
+  ])('%s may be away for a while', async (_, which, call) => {
+    use(which === 'small' ? small : large);
+    fakeTime();
+    world.answers.set(call, server);
+    const bytes = await passing(download(), (second) => {
+      if (second === 20) world.answers.delete(call);
+    });
+    expect(same(bytes, pattern(which === 'small' ? 300_000 : 9_000_000))).toBe(true);
+    expect(notes[0]).toEqual({ kind: 'retrying', seconds: 1 });
+    expect(notes).toContainEqual({ kind: 'retrying', seconds: 4 });
+    expect(notes.at(-1)).toBeUndefined();
+  });
+
+  it('gives a server up that is away for three minutes', async () => {
+    fakeTime();
+    world.answers.set('revisions', server);
+    let seconds = 0;
+    await expect(passing(download(), (second) => (seconds = second))).rejects.toMatchObject({ code: 'unreachable' });
+    expect(seconds).toBeGreaterThan(150);
+    expect(seconds).toBeLessThan(240);
+  });
+
+  it.each(['small', 'large'])(
+    'all nodes may be away for a while, and places are asked for again: %s',
+    async (which) => {
+      use(which === 'small' ? small : large);
+      fakeTime();
+      world.evil = () => new Response(null, { status: 502 });
+      const bytes = await passing(download(), (second) => {
+        if (second === 30) world.evil = undefined;
+      });
+      expect(same(bytes, pattern(which === 'small' ? 300_000 : 9_000_000))).toBe(true);
+      const asked = world.requests.filter((url) => /revisions$|extents$/.test(url)).length;
+      expect(asked).toBeGreaterThan(3);
+    },
+  );
+
+  it('waits while the device is offline, says so, and goes on when it is back', async () => {
+    fakeTime();
+    const line = { onLine: false, userAgent: '' };
+    vi.stubGlobal('navigator', line);
+    const online = world.fetch;
+    const asked: number[] = [];
+    let now = 0;
+    vi.stubGlobal('fetch', async (url: string) => {
+      if (line.onLine || url.includes('look')) return online(url);
+      asked.push(now);
+      throw new TypeError('offline');
+    });
+    const bytes = await passing(download(), (second) => {
+      now = second;
+      line.onLine = second >= 60;
+    });
+    expect(same(bytes, pattern(300_000))).toBe(true);
+    expect(asked).toHaveLength(1);
+    expect(notes.length).toBeGreaterThan(50);
+    expect(new Set(notes.map((n) => n?.kind))).toEqual(new Set(['offline', undefined]));
+  });
+
+  it('a link revoked while the nodes are away ends it', async () => {
+    fakeTime();
+    world.evil = () => new Response(null, { status: 502 });
+    const running = download();
+    const ended = passing(running, (second) => {
+      if (second === 5) world.answers.set('revisions', () => problemAnswer('link-revoked', 410));
+    });
+    await expect(ended).rejects.toMatchObject({ code: 'revoked' });
+  });
+
+  it('on a slow line the next blob does not share it', async () => {
+    use(large);
+    const running: string[] = [];
+    let most = 0;
+    const near = world.fetch;
+    vi.stubGlobal('fetch', async (url: string) => {
+      if (!url.includes('/blobs/')) return near(url);
+      const body = (await (await near(url)).arrayBuffer()) as ArrayBuffer;
+      return new Response(
+        new ReadableStream(
+          {
+            start: () => {
+              running.push(url);
+              most = Math.max(most, running.length);
+            },
+            pull: (controller) => {
+              controller.enqueue(new Uint8Array(body));
+              controller.close();
+              running.splice(running.indexOf(url), 1);
+            },
+          },
+          { highWaterMark: 0 },
+        ),
+      );
+    });
+    expect(same(await download(), pattern(9_000_000))).toBe(true);
+    expect(most).toBe(1);
   });
 
   it('stops when it is cancelled', async () => {

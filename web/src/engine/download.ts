@@ -8,8 +8,9 @@ import { call } from './calls.ts';
 import { Reader, TicketExpired } from './fetching.ts';
 import { checkShape, openFile } from './incoming.ts';
 import type { DownloadFile, DownloadJob } from './messages.ts';
+import { Patience } from './patience.ts';
 import { checkExtents, checkPlaces, covering, type Extent, merge, type Region } from './regions.ts';
-import { EngineError } from './types.ts';
+import { EngineError, type ProgressNote } from './types.ts';
 
 // What the service worker does for one download: fetch, check, decrypt, in pull.
 
@@ -20,38 +21,67 @@ const REVISIONS = 500;
 /** Tickets are renewed when less than this is left. */
 const RENEW_S = 60;
 
+/** So fast, in bytes a second, a line must be for two blobs to share it: the second one must not keep the first waiting. */
+const FAST = 2 << 20;
+
 interface Located {
   readonly revision: PlacedRevision;
   readonly places: Places;
   readonly regions: readonly Region[];
 }
 
+/** A piece of a large stream, and the one that follows, where that is known already. */
+interface Piece {
+  readonly places: Places;
+  readonly extent: Extent;
+  readonly following: Extent | undefined;
+}
+
 export class Download {
   readonly #job: DownloadJob;
   readonly #abort = new AbortController();
   readonly #reader: Reader;
+  readonly #patience: Patience;
   readonly #blake3: Blake3;
   #located = new Map<string, Located>();
   #region: { key: string; bytes: Promise<Bytes> } | undefined;
   #next: { key: string; bytes: Promise<Bytes> } | undefined;
+  #fast = false;
 
-  private constructor(job: DownloadJob, blake3: Blake3, onFailover: () => void) {
+  private constructor(
+    job: DownloadJob,
+    blake3: Blake3,
+    onFailover: () => void,
+    onNote: (note: ProgressNote | undefined) => void,
+  ) {
     this.#job = job;
     this.#blake3 = blake3;
     this.#reader = new Reader(blake3, this.#abort.signal, onFailover);
+    this.#patience = new Patience(this.#abort.signal, onNote);
   }
 
-  static async create(job: DownloadJob, onFailover: () => void): Promise<Download> {
-    return new Download(job, await loadBlake3(), onFailover);
+  /** onNote hears of waits until the next try; see Patience. */
+  static async create(
+    job: DownloadJob,
+    onFailover: () => void,
+    onNote: (note: ProgressNote | undefined) => void = () => {},
+  ): Promise<Download> {
+    return new Download(job, await loadBlake3(), onFailover, onNote);
   }
 
   cancel(): void {
     this.#abort.abort();
   }
 
+  /** Asks the server for what the first file needs: it may refuse, and so at once. */
+  async begin(): Promise<void> {
+    const [first] = this.#job.files;
+    if (first) await this.#patience.run(() => this.#locate(first));
+  }
+
   /** A file's plaintext, segment by segment. Throws on the first check that fails, and at the end if root or padding do not hold. */
   async *open(file: DownloadFile): AsyncGenerator<Bytes> {
-    const located = await this.#locate(file);
+    const located = await this.#patience.run(() => this.#locate(file));
     yield* openFile(file, located.revision, this.#pieces(file, located), this.#blake3);
   }
 
@@ -74,6 +104,64 @@ export class Download {
     return found;
   }
 
+  async #relocate(file: DownloadFile): Promise<Located> {
+    this.#located.clear();
+    return this.#locate(file);
+  }
+
+  async *#pieces(file: DownloadFile, located: Located): AsyncGenerator<Bytes> {
+    const { revision } = located;
+    const length = streamLengthOf(file.size);
+    if (revision.extentCount === 1) {
+      yield await this.#packed(located, file, length);
+      return;
+    }
+    if (revision.extentCount !== pieceCount(length))
+      throw new FormatError('length', 'extents that are not the pieces of a stream');
+    yield* this.#cut(revision, length);
+  }
+
+  /** A file of one extent, mostly within a pack. */
+  #packed(located: Located, file: DownloadFile, length: number): Promise<Bytes> {
+    return this.#patience.run(async (again) => {
+      try {
+        return await this.#shared(again ? await this.#relocate(file) : located, length);
+      } catch (error) {
+        if (!(error instanceof TicketExpired)) throw error;
+        return this.#shared(await this.#relocate(file), length);
+      }
+    });
+  }
+
+  /** The one extent of a revision; its region is kept for the neighbours that follow. */
+  async #shared({ places, regions, revision }: Located, length: number): Promise<Bytes> {
+    checkExtents(revision.extents, places.blobs, length);
+    checkShape(revision.extents, length);
+    const extent = revision.extents[0] as Extent;
+    const region = covering(regions, extent);
+    const key = `${places.blobs[region.blob]?.name}:${region.from}:${region.to}`;
+    if (this.#region?.key !== key) this.#region = { key, bytes: this.#reader.read(places, region) };
+    try {
+      const bytes = await this.#region.bytes;
+      return bytes.slice(extent[1] - region.from, extent[1] - region.from + extent[2]);
+    } catch (error) {
+      this.#region = undefined;
+      throw error;
+    }
+  }
+
+  /** The pieces of a large stream; the next one is fetched while this one is opened. */
+  async *#cut(revision: PlacedRevision, length: number): AsyncGenerator<Bytes> {
+    const pieces = new Pieces((from) => this.#more(revision, from));
+    let sum = 0;
+    for (let n = 0; n < revision.extentCount; n++) {
+      const bytes = await this.#patience.run((again) => this.#piece(pieces, n, again));
+      sum += bytes.length;
+      yield bytes;
+    }
+    if (sum !== length) throw new FormatError('length', 'extents that do not add up');
+  }
+
   /** A large revision's extents, some at a time, with fresh tickets. */
   async #more(revision: PlacedRevision, from: number): Promise<{ places: Places; extents: readonly Extent[] }> {
     const { handle, session } = this.#job;
@@ -84,83 +172,68 @@ export class Download {
     return { places: page, extents: page.extents };
   }
 
-  async *#pieces(file: DownloadFile, located: Located): AsyncGenerator<Bytes> {
-    const { revision } = located;
-    const length = streamLengthOf(file.size);
-    if (revision.extentCount === 1) {
-      checkExtents(revision.extents, located.places.blobs, length);
-      checkShape(revision.extents, length);
-      yield await this.#packed(located, revision.extents[0] as Extent, file);
-      return;
-    }
-    if (revision.extentCount !== pieceCount(length))
-      throw new FormatError('length', 'extents that are not the pieces of a stream');
-    yield* this.#cut(revision, length);
-  }
-
-  /** One extent, mostly of a pack: its region is kept for the neighbours that follow. */
-  async #packed({ places, regions }: Located, extent: Extent, file: DownloadFile): Promise<Bytes> {
-    const region = covering(regions, extent);
-    const key = `${places.blobs[region.blob]?.name}:${region.from}:${region.to}`;
-    if (this.#region?.key !== key) this.#region = { key, bytes: this.#reader.read(places, region) };
+  async #piece(pieces: Pieces, n: number, again: boolean): Promise<Bytes> {
+    let piece = await pieces.at(n, again);
     try {
-      const bytes = await this.#region.bytes;
-      return bytes.slice(extent[1] - region.from, extent[1] - region.from + extent[2]);
+      const reading = this.#take(piece);
+      if (this.#fast) this.#prefetch(piece);
+      const bytes = await reading;
+      this.#prefetch(piece);
+      return bytes;
     } catch (error) {
-      this.#region = undefined;
       if (!(error instanceof TicketExpired)) throw error;
-      this.#located.clear();
-      const again = await this.#locate(file);
-      const [same] = again.revision.extents;
-      if (!same) throw new FormatError('length', 'a revision without extents');
-      return (await this.#reader.read(again.places, { blob: same[0], from: same[1], to: same[1] + same[2] })).slice();
+      piece = await pieces.at(n, true);
+      return this.#take(piece);
     }
   }
 
-  /** The pieces of a large stream; the next one is fetched while this one is opened. */
-  async *#cut(revision: PlacedRevision, length: number): AsyncGenerator<Bytes> {
-    let sum = 0;
-    let page = await this.#more(revision, 0);
-    let base = 0;
-    for (let n = 0; n < revision.extentCount; n++) {
-      if (n - base >= page.extents.length || !fresh(page.places)) {
-        page = await this.#more(revision, n);
-        base = n;
-      }
-      const extent = page.extents[n - base] as Extent;
-      checkExtents([extent], page.places.blobs, extent[2]);
-      sum += extent[2];
-      const current = this.#take(page.places, extent);
-      const following = page.extents[n - base + 1];
-      if (following) this.#prefetch(page.places, following);
-      try {
-        yield await current;
-      } catch (error) {
-        if (!(error instanceof TicketExpired)) throw error;
-        page = await this.#more(revision, n);
-        base = n;
-        yield await this.#take(page.places, page.extents[0] as Extent);
-      }
-    }
-    if (sum !== length) throw new FormatError('length', 'extents that do not add up');
-  }
-
-  #keyOf(places: Places, [blob, offset, size]: Extent): string {
-    return `${places.blobs[blob]?.name}:${offset}:${size}`;
-  }
-
-  #take(places: Places, extent: Extent): Promise<Bytes> {
+  #take({ places, extent }: Piece): Promise<Bytes> {
     const ahead = this.#next;
     this.#next = undefined;
-    if (ahead?.key === this.#keyOf(places, extent)) return ahead.bytes;
-    return this.#reader.read(places, { blob: extent[0], from: extent[1], to: extent[1] + extent[2] });
+    return ahead?.key === keyOf(places, extent) ? ahead.bytes : this.#read(places, extent);
   }
 
-  #prefetch(places: Places, extent: Extent): void {
-    const bytes = this.#reader.read(places, { blob: extent[0], from: extent[1], to: extent[1] + extent[2] });
+  #prefetch({ places, following }: Piece): void {
+    if (!following || this.#next) return;
+    const bytes = this.#read(places, following);
     bytes.catch(() => {}); // met again when its turn comes
-    this.#next = { key: this.#keyOf(places, extent), bytes };
+    this.#next = { key: keyOf(places, following), bytes };
   }
+
+  async #read(places: Places, [blob, from, size]: Extent): Promise<Bytes> {
+    const begun = performance.now();
+    const bytes = await this.#reader.read(places, { blob, from, to: from + size });
+    this.#fast = (size * 1000) / Math.max(1, performance.now() - begun) >= FAST;
+    return bytes;
+  }
+}
+
+/** The extents of a large revision in order, asked for as they are needed. */
+class Pieces {
+  readonly #more: (from: number) => Promise<{ places: Places; extents: readonly Extent[] }>;
+  #page: { places: Places; extents: readonly Extent[] } | undefined;
+  #base = 0;
+
+  constructor(more: (from: number) => Promise<{ places: Places; extents: readonly Extent[] }>) {
+    this.#more = more;
+  }
+
+  /** With again, places and tickets are asked for anew. */
+  async at(n: number, again: boolean): Promise<Piece> {
+    let page = this.#page;
+    if (again || !page || n - this.#base >= page.extents.length || !fresh(page.places)) {
+      page = await this.#more(n);
+      this.#page = page;
+      this.#base = n;
+    }
+    const extent = page.extents[n - this.#base] as Extent;
+    checkExtents([extent], page.places.blobs, extent[2]);
+    return { places: page.places, extent, following: page.extents[n - this.#base + 1] };
+  }
+}
+
+function keyOf(places: Places, [blob, offset, size]: Extent): string {
+  return `${places.blobs[blob]?.name}:${offset}:${size}`;
 }
 
 function fresh(places: Places): boolean {

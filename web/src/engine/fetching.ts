@@ -5,23 +5,23 @@ import type { Bytes } from '../format/bytes.ts';
 import { FormatError } from '../format/errors.ts';
 import { parseName } from '../format/id.ts';
 import { free } from './memory.ts';
+import { FIRST_BYTE_MS, floorBeside, PATIENT_MS, Pace } from './pace.ts';
+import { Gone } from './patience.ts';
 import type { Region } from './regions.ts';
 import { EngineError } from './types.ts';
 
 // Reading from nodes: the first good copy wins, a bad or slow node is left in mid-file.
 
-/** Without a first byte for so long the next copy is tried, as long as there is one that was not. */
-const FIRST_BYTE_MS = 1500;
-/** The patience of the second round, when all copies were slow. */
-const PATIENT_MS = 15_000;
-/** Between two pieces of a body. */
-const STALL_MS = 4000;
+/** How often a running answer is looked at. */
+const LOOK_MS = 250;
 
 export class Reader {
   readonly #blake3: Blake3;
   readonly #signal: AbortSignal;
   /** Nodes that failed in this download: they are asked last. */
   readonly #bad = new Map<string, number>();
+  /** Bytes a second that nodes gave of late. */
+  readonly #rates = new Map<string, number>();
   readonly #onFailover: () => void;
   readonly #baseOf: (url: string) => string;
 
@@ -40,23 +40,30 @@ export class Reader {
   /** The bytes of a region, checked against the blob's name. */
   async read(places: Places, region: Region): Promise<Bytes> {
     const blob = places.blobs[region.blob] as PlacedBlob;
-    const faults: unknown[] = [];
+    const faults = new Map<string, unknown>();
     for (const patience of [FIRST_BYTE_MS, PATIENT_MS]) {
-      for (const node of this.#inOrder(places, blob)) {
+      const nodes = this.#inOrder(places, blob);
+      for (const [index, node] of nodes.entries()) {
+        // In the second round all were tried: what comes at all is good enough.
+        const others = patience === FIRST_BYTE_MS ? nodes.slice(index + 1) : [];
+        const pace = new Pace(performance.now(), patience, floorBeside(others.map((n) => this.#rates.get(n.id))));
         try {
-          return await this.#from(node.url, places, blob, region, patience);
+          const bytes = await this.#from(node.url, places, blob, region, pace);
+          this.#rates.set(node.id, pace.rate(performance.now()));
+          return bytes;
         } catch (error) {
           if (this.#signal.aborted) throw new EngineError('cancelled');
-          faults.push(error);
+          faults.set(node.id, error);
+          if (isExpired(error)) continue; // no fault of the node
+          this.#rates.set(node.id, pace.rate(performance.now()));
           this.#bad.set(node.id, (this.#bad.get(node.id) ?? 0) + 1);
           this.#onFailover();
         }
       }
       // One node that refuses tickets must not keep the others from the patient round.
-      if (faults.every((f) => f instanceof TicketExpired)) throw new TicketExpired();
+      if (every(faults, isExpired)) throw new TicketExpired();
     }
-    if (faults.some((f) => f instanceof TicketExpired)) throw new TicketExpired();
-    throw new EngineError(faults.some((f) => f instanceof FormatError) ? 'integrity' : 'nodes-away', blob.name);
+    throw summary(faults, blob.name);
   }
 
   #inOrder(places: Places, blob: PlacedBlob): { id: string; url: string }[] {
@@ -64,7 +71,7 @@ export class Reader {
     return blob.nodes.flatMap((n) => places.nodes[n] ?? []).sort((a, b) => faults(a.id) - faults(b.id));
   }
 
-  async #from(url: string, places: Places, blob: PlacedBlob, region: Region, patience: number): Promise<Bytes> {
+  async #from(url: string, places: Places, blob: PlacedBlob, region: Region, pace: Pace): Promise<Bytes> {
     const whole = region.from === 0 && region.to === blob.size;
     const request = {
       size: blob.size,
@@ -82,16 +89,18 @@ export class Reader {
       query.set('length', String(request.length));
     }
     const expected = whole ? blob.size : sliceLength(request);
-    const bytes = await this.#get(`${this.#baseOf(url)}/blobs/${blob.name}?${query}`, expected, patience);
+    const bytes = await this.#get(`${this.#baseOf(url)}/blobs/${blob.name}?${query}`, expected, pace);
     if (!whole) return openSlice(bytes, request);
     checkName(this.#blake3, bytes, request.name);
     return bytes;
   }
 
   /** Exactly `expected` bytes: an answer of another length is damage, and is not read to its end. */
-  async #get(url: string, expected: number, patience: number): Promise<Bytes> {
+  async #get(url: string, expected: number, pace: Pace): Promise<Bytes> {
     const stalled = new AbortController();
-    let timer = setTimeout(() => stalled.abort(), patience);
+    const timer = setInterval(() => {
+      if (pace.tooSlow(performance.now())) stalled.abort();
+    }, LOOK_MS);
     try {
       const response = await fetch(url, {
         signal: AbortSignal.any([this.#signal, stalled.signal]),
@@ -100,27 +109,48 @@ export class Reader {
         referrerPolicy: 'no-referrer',
       });
       if (response.status === 403) throw new TicketExpired();
+      if (response.status === 404) throw new Gone('HTTP 404');
       if (response.status !== 200 || !response.body) throw new EngineError('nodes-away', `HTTP ${response.status}`);
-      const bytes = new Uint8Array(expected);
-      let at = 0;
-      const reader = response.body.getReader();
-      for (let part = await reader.read(); !part.done; part = await reader.read()) {
-        clearTimeout(timer);
-        timer = setTimeout(() => stalled.abort(), STALL_MS);
-        if (at + part.value.length > expected) {
-          await reader.cancel();
-          throw new FormatError('length', 'a node sent more than was asked for');
-        }
-        bytes.set(part.value, at);
-        at += part.value.length;
-        free(part.value);
-      }
-      if (at !== expected) throw new FormatError('length', 'a node sent less than was asked for');
-      return bytes;
+      return await whole(response.body, expected, pace);
     } finally {
-      clearTimeout(timer);
+      clearInterval(timer);
     }
   }
+}
+
+/** Exactly so many bytes of a body, which is not read further. */
+async function whole(body: ReadableStream<Bytes>, expected: number, pace: Pace): Promise<Bytes> {
+  const bytes = new Uint8Array(expected);
+  let at = 0;
+  const reader = body.getReader();
+  for (let part = await reader.read(); !part.done; part = await reader.read()) {
+    pace.came(part.value.length, performance.now());
+    if (at + part.value.length > expected) {
+      await reader.cancel();
+      throw new FormatError('length', 'a node sent more than was asked for');
+    }
+    bytes.set(part.value, at);
+    at += part.value.length;
+    free(part.value);
+  }
+  if (at !== expected) throw new FormatError('length', 'a node sent less than was asked for');
+  return bytes;
+}
+
+const isExpired = (fault: unknown): boolean => fault instanceof TicketExpired;
+const isDamage = (fault: unknown): boolean => fault instanceof FormatError;
+
+function every(faults: ReadonlyMap<string, unknown>, is: (fault: unknown) => boolean): boolean {
+  return [...faults.values()].every(is);
+}
+
+/** Why no copy could be read, from what each node did last. */
+function summary(faults: ReadonlyMap<string, unknown>, name: string): Error {
+  const all = [...faults.values()];
+  if (all.some(isExpired)) return new TicketExpired();
+  // Only what every node has answered for good is final: with one away, its copy may be a good one.
+  if (!all.every((f) => isDamage(f) || f instanceof Gone)) return new EngineError('nodes-away', name);
+  return all.some(isDamage) ? new EngineError('integrity', name) : new Gone(name);
 }
 
 /** The ticket is no longer taken: the caller gets a fresh one from the server, which also knows whether the link still lives. */

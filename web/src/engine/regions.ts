@@ -1,7 +1,7 @@
 import type { PlacedBlob, Places } from '../api/types.gen.ts';
 import { MAX_BLOB } from '../format/blob.ts';
 import { FormatError } from '../format/errors.ts';
-import { EngineError } from './types.ts';
+import { Gone } from './patience.ts';
 
 // Which bytes to ask nodes for. Extents that follow each other in a blob are read as one region, and a region
 // that is the whole blob needs no proof: its name checks it.
@@ -18,7 +18,7 @@ export interface Region {
 /** Checks what the server says about places before anything is asked of nodes. */
 export function checkPlaces(places: Places): void {
   for (const blob of places.blobs) {
-    if (blob.nodes.length === 0) throw new EngineError('nodes-away', blob.name);
+    if (blob.nodes.length === 0) throw new Gone(blob.name); // no member holds it
     const known = blob.nodes.every((n) => places.nodes[n] !== undefined);
     const ticketed = places.tickets[blob.ticket] !== undefined;
     if (!known || !ticketed || !(blob.size >= 1 && blob.size <= MAX_BLOB))
