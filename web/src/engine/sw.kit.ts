@@ -1,24 +1,52 @@
 // The scope of a service worker, the pages that use it, and the requests of their browser.
 import { vi } from 'vitest';
 import { type Bytes, concat } from '../format/bytes.ts';
+import { lookAt, prepare } from './look.ts';
 import type { DownloadJob, FromService } from './messages.ts';
+import type { World } from './world.kit.ts';
 
-export const ORIGIN = 'https://holdfast.test';
+export const SCOPE = 'https://holdfast.test/sw/v1/';
 const handlers = new Map<string, (event: object) => void>();
 export const scope = {
-  location: { origin: ORIGIN },
+  registration: { scope: SCOPE },
   addEventListener: (kind: string, handler: (event: object) => void) => void handlers.set(kind, handler),
-  skipWaiting: vi.fn(() => Promise.resolve('skipped')),
-  clients: { claim: vi.fn(() => Promise.resolve('claimed')) },
-  setInterval: (tick: () => void, ms: number) => setInterval(tick, ms),
 };
 export const emit = (kind: string, event: object): void => handlers.get(kind)?.(event);
 
-/** Starts the service worker in the scope. */
+/** Starts the service worker in the scope, in Firefox, where it minds whether its page is there. */
 export async function startWorker(): Promise<void> {
   vi.stubGlobal('self', scope);
+  vi.stubGlobal('navigator', { onLine: true, userAgent: 'Mozilla/5.0 Gecko/20100101 Firefox/153.0' });
   vi.resetModules();
   await import('./sw.ts');
+}
+
+/** Server and nodes as the service worker reaches them. */
+export class Net {
+  readonly world: World;
+  /** Of all requests since the job was made. */
+  signals: (AbortSignal | null | undefined)[] = [];
+
+  constructor(world: World) {
+    this.world = world;
+    vi.stubGlobal('self', scope);
+    vi.stubGlobal('navigator', { onLine: true });
+    vi.stubGlobal('fetch', (url: string, init?: RequestInit) => {
+      this.signals.push(init?.signal);
+      return world.fetch(url);
+    });
+  }
+  /** The download of an entry of the world's link. */
+  async job(what: number | 'all' = 0): Promise<DownloadJob> {
+    const { world } = this;
+    const job = prepare(await lookAt(world.handle, world.fragment, null, 'session'), what);
+    world.requests.length = 0;
+    this.signals = [];
+    return job;
+  }
+  get blobs(): string[] {
+    return this.world.requests.filter((url) => url.includes('/blobs/'));
+  }
 }
 
 let ids = 0;
@@ -34,7 +62,7 @@ export class Page {
     emit('message', { data: { kind, id }, ports: [] });
   }
   navigate(): Navigation {
-    return new Navigation(`${ORIGIN}/sw/download/${this.id}`);
+    return new Navigation(`${SCOPE}download/${this.id}`);
   }
   get kinds(): string[] {
     return this.told.map((m) => m.kind);

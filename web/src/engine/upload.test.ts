@@ -1,4 +1,5 @@
 import { afterEach, beforeAll, beforeEach, describe, expect, it, vi } from 'vitest';
+import type { Event } from '../api/types.gen.ts';
 import { newId, newKey, toText } from '../format/id.ts';
 import { pattern } from '../format/vectors/case.kit.ts';
 import { pass, until } from './clock.kit.ts';
@@ -151,6 +152,12 @@ describe('a blob', () => {
   });
 });
 
+function flipped(text: string): Event {
+  const bytes = Buffer.from(text, 'base64url');
+  bytes[bytes.length - 1] = (bytes[bytes.length - 1] ?? 0) ^ 1;
+  return { receipt: bytes.toString('base64url') };
+}
+
 describe('T24: a receipt that does not hold', () => {
   const lies: [string, Telling][] = [
     ['of another upload', async (b, _, n) => ({ receipt: await receipt(n, newId<'upload'>(), [b]) })],
@@ -162,6 +169,7 @@ describe('T24: a receipt that does not hold', () => {
       async (b, w, n) => ({ receipt: await receipt(n, w.upload, [b], n === is ? de.seed : is.seed) }),
     ],
     ['of a node that the ticket does not name', async (b, w) => signed(await makeNode('NO', 'Four'))(b, w, de)],
+    ['with a signature that is not the node’s', async (...told) => flipped((await signed()(...told)).receipt ?? '')],
     ['that is no envelope', () => ({ receipt: 'AAAA' })],
   ];
   it.each(lies)('%s counts for nothing, and its node is left', async (_, lie) => {
