@@ -45,6 +45,7 @@ const some: FromService = {
 
 beforeEach(() => {
   asked = [];
+  vi.stubGlobal('navigator', {});
   vi.stubGlobal('Worker', Opener);
   vi.stubGlobal('location', new URL('http://host.test/s/h'));
   vi.stubGlobal('document', {

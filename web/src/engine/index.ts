@@ -4,7 +4,7 @@ import { call, checkNode } from './calls.ts';
 import { fromPlain, linkError } from './errors.ts';
 import linkWorkerUrl from './link.worker.ts?worker&url';
 import type { FromLink, FromSend, ToLink, ToSend } from './messages.ts';
-import { NotTaken, openFrame, type Page, save } from './saving.ts';
+import { holdLock, NotTaken, openFrame, type Page, save } from './saving.ts';
 import sendWorkerUrl from './send.worker.ts?worker&url';
 import { service } from './service.ts';
 import { sessionToken } from './session.ts';
@@ -115,6 +115,7 @@ function download(view: LinkView, what: number | 'all', onProgress: (p: Download
   const page: Page = {
     ticks,
     open: openFrame,
+    awake: holdLock,
     progress(progress) {
       begun ||= progress.doneBytes > 0;
       onProgress(progress);

@@ -1,6 +1,6 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import type { DownloadJob, FromService, ToService } from './messages.ts';
-import { NotTaken, type Page, save } from './saving.ts';
+import { holdLock, NotTaken, type Page, save } from './saving.ts';
 import type { DownloadProgress } from './types.ts';
 
 // The page's side of a download, with a service worker that the test plays.
@@ -24,6 +24,7 @@ const job: DownloadJob = { handle: 'h', session: 's', name: 'x', zip: false, fol
 let worker: Worker;
 let opened: string[];
 let closed: number;
+let awake: boolean;
 let shown: DownloadProgress[];
 let stop: () => void;
 let page: Page;
@@ -35,6 +36,7 @@ beforeEach(() => {
   worker = new Worker();
   opened = [];
   closed = 0;
+  awake = false;
   shown = [];
   outcome = 'running';
   page = {
@@ -44,6 +46,10 @@ beforeEach(() => {
       return () => closed++;
     },
     progress: (p) => shown.push(p),
+    awake: () => {
+      awake = true;
+      return () => (awake = false);
+    },
     stoppable: (f) => (stop = f),
   };
   done = save({ worker: worker as unknown as ServiceWorker, scope: '/sw/v/' }, job, page);
@@ -70,12 +76,14 @@ const progress: DownloadProgress = { totalBytes: 2, doneBytes: 1, bytesPerSecond
 describe('a download', () => {
   it('opens its address once the worker knows it, and ends', async () => {
     expect(opened).toEqual([]);
+    expect(awake).toBe(true);
     await says({ kind: 'ready' });
     expect(opened).toEqual([expect.stringMatching(/^\/sw\/v\/download\/[\w-]{22}$/)]);
     await says({ kind: 'started' }, { kind: 'progress', progress }, { kind: 'done' });
     expect(shown).toEqual([progress]);
     await done;
     expect(closed).toBe(1);
+    expect(awake).toBe(false);
     expect(page.ticks.size).toBe(0);
   });
 
@@ -132,5 +140,27 @@ describe('a download', () => {
     expect(worker.heard.at(-1)?.kind).toBe('cancel');
     await says({ kind: 'error', error: { code: 'cancelled', detail: '', retryAfter: null } });
     await expect(done).rejects.toMatchObject({ code: 'cancelled' });
+  });
+});
+
+describe('the lock that keeps a page awake', () => {
+  afterEach(() => vi.unstubAllGlobals());
+  it('is held until it is given back', async () => {
+    let held = 0;
+    const request = async (_: string, run: () => Promise<void>): Promise<void> => {
+      held++;
+      await run();
+      held--;
+    };
+    vi.stubGlobal('navigator', { locks: { request } });
+    const rest = holdLock();
+    expect(held).toBe(1);
+    rest();
+    await says();
+    expect(held).toBe(0);
+  });
+  it('is not needed where there is none', () => {
+    vi.stubGlobal('navigator', {});
+    holdLock()();
   });
 });

@@ -25,6 +25,8 @@ export interface Page {
   /** Opens an address without leaving the page; returns what takes it away again. */
   open(url: string): () => void;
   progress(progress: DownloadProgress): void;
+  /** Keeps the page from being frozen in the background; returns what ends that. */
+  awake(): () => void;
   /** Takes what cancels this download. */
   stoppable(stop: () => void): void;
 }
@@ -35,6 +37,7 @@ export function save({ worker, scope }: Serving, job: DownloadJob, page: Page): 
   const { port1, port2 } = new MessageChannel();
   const post = (message: ToService, transfer: Transferable[] = []): void => worker.postMessage(message, transfer);
   let unanswered = 0;
+  const rest = page.awake();
   let close = (): void => {};
   let tick = (): void => {};
   let replaced = (): void => {};
@@ -78,6 +81,7 @@ export function save({ worker, scope }: Serving, job: DownloadJob, page: Page): 
     worker.removeEventListener('statechange', replaced);
     port1.close();
     close();
+    rest();
   });
 }
 
@@ -89,4 +93,13 @@ export function openFrame(url: string): () => void {
   document.body.append(frame);
   // Removing the frame at once would cancel what the browser is still writing.
   return () => setTimeout(() => frame.remove(), 60_000);
+}
+
+/** Chromium freezes pages in the background, but none that holds a lock; without pings it ends a worker after five minutes. */
+export function holdLock(): () => void {
+  let release = (): void => {};
+  const over = new Promise<void>((resolve) => (release = resolve));
+  // Where there are no locks, or none to be had, the page is like any other one.
+  void navigator.locks?.request(`holdfast-download-${toText(newId())}`, () => over).catch(() => {});
+  return release;
 }

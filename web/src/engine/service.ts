@@ -3,8 +3,8 @@ import { scriptUrl } from './trusted.ts';
 import { EngineError } from './types.ts';
 
 // The page's side of the service worker. Each version of it, that is each script under each policy, has an address and a
-// scope of its own, so that none ever replaces another: a worker that is replaced ends the downloads that it serves, and
-// Firefox calls the part a whole file. Its scope leaves the pages themselves alone (docs/decisions/0006-browser-streams.md).
+// scope of its own, so that none ever replaces another: in Chromium a worker that is replaced ends the downloads that it
+// serves. Its scope leaves the pages themselves alone (docs/decisions/0006-browser-streams.md).
 
 const ROOT = '/sw/';
 const ACTIVATION_MS = 15_000;

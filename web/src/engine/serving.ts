@@ -130,8 +130,8 @@ export class Delivery {
 
   /**
    * Firefox ends a service worker after 30 s without events and calls the short file complete, so a download whose page
-   * is gone is broken here first. Ticks are counted, not time: a sleeping laptop must not trip it. Chromium freezes pages
-   * in the background, whose pings then stop, and calls no short file complete: there it goes on.
+   * is gone is broken here first. Ticks are counted, not time: a sleeping laptop must not trip it. Chromium may freeze
+   * pages, whose pings then stop, and calls no short file complete: there it goes on for as long as the worker is let.
    */
   #watchPage(): void {
     this.#watch = setInterval(() => {
