@@ -7,10 +7,14 @@ import { EngineError, type SendItem } from './types.ts';
 /** Throws EngineError with bad-name or over-limit, naming what is wrong. */
 export function checkNames(items: readonly SendItem[], title: string | undefined): void {
   if (items.length > MAX_ENTRIES) throw new EngineError('over-limit', `more than ${MAX_ENTRIES} files and folders`);
+  if (items.length === 0) throw new EngineError('bad-name', 'nothing was chosen');
   const folders = new Set<string>();
+  const paths = new Set<string>();
   for (const { path } of items) {
     const fault = listedPathFault(path) ?? lengthFault(path) ?? unicodeFault(path);
     if (fault !== undefined) throw new EngineError('bad-name', `${path}: ${fault}`);
+    if (paths.has(path)) throw new EngineError('bad-name', `${path}: two of this name`);
+    paths.add(path);
     for (let end = path.lastIndexOf('/'); end > 0; end = path.lastIndexOf('/', end - 1)) {
       const folder = path.slice(0, end);
       if (folders.has(folder)) break; // and so are those above it

@@ -97,6 +97,18 @@ export class Bench {
     return run;
   }
 
+  /** What comes of a put whose signal was aborted before, and how many bytes of it were asked to go out. */
+  async startCancelled(): Promise<{ outcome: unknown; posts: number }> {
+    const before = this.#posts.length;
+    const put = { url: 'https://de.test', ticket: 't', name: 'n', chain: 0, body: BODY, signal: AbortSignal.abort() };
+    const done = this.#put.putBlob({ ...put, onSent: () => {}, onEvent: async () => {} });
+    const outcome = await done.then(
+      () => 'stored',
+      (error: unknown) => error,
+    );
+    return { outcome, posts: this.#posts.slice(before).filter((p) => p.state !== 'aborted').length };
+  }
+
   engineError(code: import('./types.ts').EngineErrorCode): Error {
     return new this.#types.EngineError(code);
   }

@@ -124,6 +124,22 @@ describe.each(Object.keys(AGENT) as Way[])('a blob sent by %s', (way) => {
     expect(run.events).toEqual([]);
   });
 
+  it('a refusal without an end is not read on', async () => {
+    const run = bench.start();
+    await begun(run, 500);
+    run.post.say('x'.repeat(1 << 20));
+    await pass();
+    expect(run.outcome).toBeUndefined();
+    run.post.say('x');
+    await pass();
+    expect(run.outcome).toEqual(nodeError('garbage'));
+    expect(run.post.state).toBe('aborted');
+  });
+
+  it('is not sent when it was cancelled before', async () => {
+    expect(await bench.startCancelled()).toEqual({ outcome: cancelled(), posts: 0 });
+  });
+
   it('a connection that breaks is told, before the answer and in the middle of it', async () => {
     const early = bench.start();
     early.post.cut();

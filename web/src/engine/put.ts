@@ -75,8 +75,12 @@ function watch(fail: () => void): Watch {
   };
 }
 
-/** All events of one blob together; receipts of a few nodes are a small part of it. */
-const MAX_EVENTS = 1 << 20;
+/** The longest answer, events or refusal; receipts of a few nodes are a small part of it. */
+const MAX_ANSWER = 1 << 20;
+
+function checkLength(characters: number): void {
+  if (characters > MAX_ANSWER) throw new NodeError('garbage');
+}
 
 /** Splits a growing text into events. Throws NodeError where a node says what is none, or says too much. */
 class Lines {
@@ -84,7 +88,7 @@ class Lines {
   #seen = 0;
   *push(text: string): Generator<Event> {
     this.#seen += text.length;
-    if (this.#seen > MAX_EVENTS) throw new NodeError('garbage');
+    checkLength(this.#seen);
     this.#rest += text;
     for (let end = this.#rest.indexOf('\n'); end >= 0; end = this.#rest.indexOf('\n')) {
       const line = this.#rest.slice(0, end);
@@ -120,6 +124,10 @@ export function putBlob(put: Put): Promise<void> {
 /** XMLHttpRequest tells how many bytes are out, which fetch does not. */
 function putByXhr(put: Put): Promise<void> {
   return new Promise((resolve, reject) => {
+    if (put.signal.aborted) {
+      reject(new EngineError('cancelled')); // no event tells of what has happened already
+      return;
+    }
     const xhr = new XMLHttpRequest();
     const lines = new Lines();
     let seen = 0;
@@ -145,8 +153,10 @@ function putByXhr(put: Put): Promise<void> {
     };
     const take = (): void => {
       const text = xhr.responseText;
-      if (xhr.status !== 200 || text.length === seen) return;
+      if (text.length === seen) return;
       try {
+        checkLength(text.length);
+        if (xhr.status !== 200) return;
         for (const event of lines.push(text.slice(seen))) events = events.then(() => put.onEvent(event));
       } catch (error) {
         broken(error);
@@ -186,7 +196,8 @@ async function putByFetch(put: Put): Promise<void> {
   const stalled = new AbortController();
   const fail = (): void => stalled.abort();
   // There are no progress events: until the answer begins only the whole is timed, and the node is asked beside it.
-  let slow = setTimeout(fail, bodyTime(put));
+  const slow = setTimeout(fail, bodyTime(put));
+  let guard: Watch | undefined;
   const stopProbing = probe(put.url, fail);
   try {
     const response = await fetch(`${put.url}/blobs`, {
@@ -198,11 +209,15 @@ async function putByFetch(put: Put): Promise<void> {
       referrerPolicy: 'no-referrer',
     });
     clearTimeout(slow);
-    slow = setTimeout(fail, answerTime(put));
-    if (response.status !== 200 || !response.body) throw new NodeError(codeOf(await response.text(), response.status));
+    guard = watch(fail); // from here on a node that is at work says so every few seconds
+    guard.within(answerTime(put));
+    if (response.status !== 200 || !response.body) {
+      throw new NodeError(codeOf(await refusal(response), response.status));
+    }
     put.onSent(put.body.length);
     const lines = new Lines();
     for await (const text of response.body.pipeThrough(new TextDecoderStream())) {
+      guard.alive();
       for (const event of lines.push(text)) await put.onEvent(event);
     }
   } catch (error) {
@@ -211,8 +226,20 @@ async function putByFetch(put: Put): Promise<void> {
     throw new NodeError(stalled.signal.aborted ? 'stalled' : 'unreachable');
   } finally {
     clearTimeout(slow);
+    guard?.stop();
     stopProbing();
   }
+}
+
+/** A problem document, which a node must not stretch without end. */
+async function refusal(response: Response): Promise<string> {
+  let text = '';
+  if (!response.body) return text;
+  for await (const part of response.body.pipeThrough(new TextDecoderStream())) {
+    text += part;
+    checkLength(text.length);
+  }
+  return text;
 }
 
 /** How often a node is asked whether it still answers while a body goes to it, and how long that may take on a full line. */

@@ -100,6 +100,20 @@ describe('by fetch', () => {
     await finish(run);
   });
 
+  it('a node that says nothing for 10 seconds once it answers is left, whatever it says of its health', async () => {
+    const run = bench.start();
+    await begun(run);
+    for (let i = 0; i < 3; i++) {
+      await pass(9999);
+      run.post.say('{}\n');
+      await pass(0);
+    }
+    await pass(9999);
+    expect(run.outcome).toBeUndefined();
+    await pass(1);
+    expect(run.outcome).toEqual(nodeError('stalled'));
+  });
+
   it('a refused body is not told as sent', async () => {
     const run = bench.start();
     await begun(run, 507);

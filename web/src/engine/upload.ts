@@ -65,8 +65,14 @@ export class Upload {
   static async open(bytes: number, days: number, signal: AbortSignal, events: UploadEvents): Promise<Upload> {
     const grant = await call('openUpload', { bytes, days }, { signal });
     const nodes = new Map<string, KnownNode>();
-    await addNodes(nodes, grant);
-    return new Upload(grant, nodes, signal, events);
+    try {
+      await addNodes(nodes, grant);
+      return new Upload(grant, nodes, signal, events);
+    } catch (error) {
+      // What it reserved is given back now and not in a day; the first error is the one that matters.
+      await call('abandonUpload', null, { path: { upload: grant.upload }, secret: grant.secret ?? '' }).catch(() => {});
+      throw error;
+    }
   }
 
   /** The ways that the ticket opens, chain by chain. The ticket is the server's word to the nodes; here it is only read. */

@@ -63,12 +63,17 @@ describe('an upload', () => {
     const nodes = [{ ...a, declaration: b?.declaration }, b];
     world.answers.set('openUpload', () => Response.json({ ...grant, nodes, secret: world.secret }));
     await expect(sender.open()).rejects.toMatchObject({ code: 'integrity' });
+    expect(world.calls.at(-1), 'what it reserved is given back').toMatchObject({
+      what: 'abandonUpload',
+      authorization: `Bearer ${world.secret}`,
+    });
   });
 
   it('is not opened when nobody is known of those that its ticket names', async () => {
     const grant = await world.grant();
     world.answers.set('openUpload', () => Response.json({ ...grant, nodes: [], secret: world.secret }));
     await expect(sender.open()).rejects.toMatchObject({ code: 'no-placement' });
+    expect(world.calls.at(-1)?.what).toBe('abandonUpload');
   });
 
   it('can be given up when its sender has cancelled', async () => {
