@@ -202,7 +202,7 @@ func (m mutant) killedByWeb(ctx context.Context, text, config string, args []str
 	if err := errors.Join(os.RemoveAll(dir), os.MkdirAll(dir+"/format", 0o755)); err != nil {
 		return err
 	}
-	script := `mkdir -p "$0/web"; tar -C web --exclude=./node_modules --exclude=./dist -cf - . | tar -C "$0/web" -xf -; ln -s "$PWD/web/node_modules" "$0/web/node_modules"; ln -s "$PWD/format/testdata" "$0/format/testdata"; ln -s "$PWD/docs" "$0/docs"`
+	script := `mkdir -p "$0/web"; tar -C web --exclude=./node_modules --exclude=./dist --exclude=./.vite -cf - . | tar -C "$0/web" -xf -; ln -s "$PWD/web/node_modules" "$0/web/node_modules"; ln -s "$PWD/format/testdata" "$0/format/testdata"; ln -s "$PWD/docs" "$0/docs"`
 	if out, err := exec.CommandContext(ctx, "bash", "-c", script, dir).CombinedOutput(); err != nil {
 		return fmt.Errorf("copy: %w: %s", err, out)
 	}

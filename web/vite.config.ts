@@ -7,6 +7,8 @@ import { emptyDist } from './build/empty-dist.ts';
 // inline script, style or data: URL. The service worker is built apart, by
 // vite.sw.config.ts, for it must be one script.
 export default defineConfig({
+  // Of this folder's own, not in node_modules, which copies of the folder share by a link and may use at one time.
+  cacheDir: '.vite',
   plugins: [emptyDist(['placeholder.html']), svelte({ configFile: false })],
   build: {
     target: 'es2023',

@@ -4,6 +4,7 @@ import { defineConfig } from 'vite';
 // file. It adds to what vite.config.ts built; the server gives it an address of
 // its own for each version.
 export default defineConfig({
+  cacheDir: '.vite',
   publicDir: false,
   build: {
     target: 'es2023',
