@@ -16,6 +16,8 @@ var needs = map[string]string{
 	"firefox-esr":                       "firefox-esr",
 	"b3sum":                             "b3sum",
 	"strace":                            "strace",
+	"WebKitWebDriver":                   "webkit2gtk-driver",
+	"Xvfb":                              "xvfb",
 	"zbarimg":                           "zbar-tools",
 	"ip":                                "iproute2",
 	"groff":                             "groff-base",

@@ -27,7 +27,7 @@ export interface Page {
 }
 
 export interface Browser {
-  readonly kind: 'chromium' | 'firefox';
+  readonly kind: 'chromium' | 'firefox' | 'webkit';
   readonly pid: number;
   readonly downloads: string;
   newPage(url?: string): Promise<Page>;

@@ -90,7 +90,9 @@ export class ChromiumPage implements Page {
       const details = params['exceptionDetails'] as { text: string; exception?: { description?: string } };
       this.log.push(`uncaught: ${details.exception?.description ?? details.text}`);
     } else if (method === 'Log.entryAdded') {
-      this.log.push(`log: ${(params['entry'] as { text: string }).text}`);
+      const { level, text } = params['entry'] as { level: string; text: string };
+      // Hints for developers come when the machine has time for them.
+      if (level !== 'verbose') this.log.push(`log: ${text}`);
     } else if (method === 'Page.javascriptDialogOpening') {
       this.dialogs.push(params['type'] as string);
       void this.call('Page.handleJavaScriptDialog', { accept: true });
