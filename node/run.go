@@ -189,11 +189,14 @@ func (n *Node) keepHouse(ctx context.Context) {
 	house, test := time.NewTicker(houseEvery), time.NewTicker(testEvery)
 	defer house.Stop()
 	defer test.Stop()
-	n.Tidy()
+	ready := n.ready // the server has been asked, and with it what time it is
 	for {
 		select {
 		case <-ctx.Done():
 			return
+		case <-ready:
+			ready = nil
+			n.Tidy()
 		case <-house.C:
 			n.Tidy()
 		case <-test.C:
@@ -203,8 +206,14 @@ func (n *Node) keepHouse(ctx context.Context) {
 }
 
 // Tidy destroys what has been in the trash for its days, and forgets closed
-// uploads when no ticket can be left for them.
+// uploads when no ticket can be left for them. It does nothing while only this
+// machine says what day it is: a clock that is ahead would take days from both,
+// for ever.
 func (n *Node) Tidy() {
+	if !n.member.ClockHolds() {
+		n.cfg.Log.Info("the trash is kept until the server agrees with this machine's clock")
+		return
+	}
 	before := n.cfg.Now().AddDate(0, 0, -n.cfg.TrashDays)
 	if n.cfg.TrashDays == 0 {
 		before = n.cfg.Now().AddDate(0, 0, 1) // today's as well
