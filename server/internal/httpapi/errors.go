@@ -47,6 +47,8 @@ var codes = []struct {
 	{fleet.ErrUnknownNode, api.NodeUnknown},
 	{fleet.ErrHeartbeat, api.HeartbeatInvalid},
 	{store.ErrBusy, api.Unavailable},
+	{store.ErrAway, api.Unavailable},
+	{store.ErrReadOnly, api.Unavailable},
 	{context.DeadlineExceeded, api.Unavailable},
 	{context.Canceled, api.Unavailable},
 }

@@ -109,7 +109,9 @@ func TestOpenFails(t *testing.T) {
 	}
 }
 
-func TestWriteRollsBack(t *testing.T) {
+func TestWriteRollsBack(t *testing.T) { onEach(t, writeRollsBack) }
+
+func writeRollsBack(t *testing.T, open func(*testing.T) *Store) {
 	s := open(t)
 	stop := errors.New("stop")
 	insert := func(tx *sql.Tx) error {
@@ -141,7 +143,9 @@ func TestWriteRollsBack(t *testing.T) {
 }
 
 // TestReadSeesOneState: what is written meanwhile is not seen by a running read.
-func TestReadSeesOneState(t *testing.T) {
+func TestReadSeesOneState(t *testing.T) { onEach(t, readSeesOneState) }
+
+func readSeesOneState(t *testing.T, open func(*testing.T) *Store) {
 	s := open(t)
 	count := func(q queryer) (n int) {
 		if err := q.QueryRowContext(t.Context(), `SELECT COUNT(*) FROM lease`).Scan(&n); err != nil {
@@ -309,7 +313,9 @@ func TestMigrationsAreNeutral(t *testing.T) {
 }
 
 // TestInterrupted: what its caller no longer waits for ends, and says why.
-func TestInterrupted(t *testing.T) {
+func TestInterrupted(t *testing.T) { onEach(t, interrupted) }
+
+func interrupted(t *testing.T, open func(*testing.T) *Store) {
 	s := open(t)
 	const endless = `WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n) SELECT MAX(i) FROM n`
 	var max int64
