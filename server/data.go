@@ -5,6 +5,10 @@ import (
 	"crypto/ed25519"
 	"errors"
 	"fmt"
+	"log/slog"
+	"time"
+
+	"golang.org/x/time/rate"
 
 	"holdfast/format/id"
 	"holdfast/server/internal/keys"
@@ -21,6 +25,17 @@ func openStore(ctx context.Context, d Data) (*store.Store, error) {
 		err = fmt.Errorf("%w; start it, or check host, port and network", err)
 	}
 	return s, err
+}
+
+// troubleEvery is how often the log says that the database fails, which every
+// request meets.
+const troubleEvery = 5 * time.Second
+
+func troubleLog(log *slog.Logger) func(error) {
+	limit := rate.Sometimes{Interval: troubleEvery}
+	return func(err error) {
+		limit.Do(func() { log.Error("the database fails; callers are asked to come back", "error", err) })
+	}
 }
 
 // identify returns the keys of this server, which are those that the database

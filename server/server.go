@@ -78,6 +78,7 @@ func (s *Server) open() (err error) {
 	if s.store, err = openStore(ctx, data); err != nil {
 		return err
 	}
+	s.store.Trouble = troubleLog(s.cfg.Log)
 	signing, err := identify(ctx, s.store, data)
 	if err != nil {
 		return err

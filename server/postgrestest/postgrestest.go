@@ -292,6 +292,19 @@ func (s *Server) Exec(tb testing.TB, database string, statements ...string) {
 	}
 }
 
+// Tablespace lets tables stand in a folder that it makes, on another disk.
+func (s *Server) Tablespace(tb testing.TB, name, folder string) {
+	tb.Helper()
+	err := os.Mkdir(folder, 0o700)
+	if err == nil && s.who.Credential != nil {
+		err = os.Chown(folder, int(s.who.Credential.Uid), int(s.who.Credential.Gid))
+	}
+	if err != nil {
+		tb.Fatal(err)
+	}
+	s.Exec(tb, "postgres", fmt.Sprintf("CREATE TABLESPACE %s LOCATION '%s'", name, folder))
+}
+
 // Open opens a database beside the program under test; the test closes it.
 func (s *Server) Open(tb testing.TB, database string) *sql.DB {
 	tb.Helper()

@@ -26,6 +26,10 @@ import (
 
 // Store is one database.
 type Store struct {
+	// Trouble is called with what an operator has to see to: the database is away
+	// or takes no writes. It is set before the store is used, or never.
+	Trouble func(error)
+
 	*dialect
 	writer, reader *sql.DB
 }
@@ -108,7 +112,11 @@ func (s *Store) retry(ctx context.Context, f func() error) error {
 	for n := 1; ; n++ {
 		err := f()
 		if !again(err) || n == s.attempts {
-			return named(ctx, err)
+			err = named(ctx, err)
+			if s.Trouble != nil && (errors.Is(err, ErrAway) || errors.Is(err, ErrReadOnly)) {
+				s.Trouble(err)
+			}
+			return err
 		}
 		select {
 		case <-ctx.Done():
