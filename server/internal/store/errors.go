@@ -62,7 +62,7 @@ func pgCode(err error) string {
 // again tells whether a transaction failed only because others ran beside it.
 func again(err error) bool {
 	switch pgCode(err) {
-	case pgSerialization, pgDeadlock, pgLockTimeout:
+	case pgSerialization, pgDeadlock:
 		return true
 	}
 	_, primary := sqliteCode(err)
@@ -95,7 +95,7 @@ func trouble(err error) error {
 	}
 	_, primary := sqliteCode(err)
 	switch code := pgCode(err); {
-	case again(err), code == pgCanceled:
+	case again(err), code == pgCanceled, code == pgLockTimeout:
 		return ErrBusy
 	case code == pgReadOnly, code == pgFull, primary == sqlite3.SQLITE_FULL, primary == sqlite3.SQLITE_READONLY:
 		return ErrReadOnly

@@ -3,6 +3,7 @@
 package store
 
 import (
+	"database/sql"
 	"errors"
 	"fmt"
 	"net"
@@ -17,6 +18,7 @@ import (
 	"holdfast/server/internal/servertest"
 	"holdfast/server/internal/share"
 	"holdfast/server/internal/storetest"
+	"holdfast/server/internal/upload"
 	"holdfast/server/postgrestest"
 )
 
@@ -154,6 +156,44 @@ func TestPlacingAcrossServers(t *testing.T) {
 	}
 	leave()
 	wg.Wait()
+}
+
+// TestAServerThatStandsStill: what it holds it loses after a while, and others go on.
+func TestAServerThatStandsStill(t *testing.T) {
+	address, _ := postgresURL(t, true)
+	still := openAt(t, address+"&idle_in_transaction_session_timeout=100")
+	leave, err := still.Placing(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	other, err := openAt(t, address).Placing(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	leave() // it wakes
+	other()
+	if _, err := still.TakeLease(t.Context(), "x", id.New32(), 1, 2); err != nil {
+		t.Error("afterwards:", err)
+	}
+}
+
+// TestLockedForLong: who waits too long for another server's rows is told to come back.
+func TestLockedForLong(t *testing.T) {
+	address, _ := postgresURL(t, true)
+	holder, waits := openAt(t, address), openAt(t, address+"&lock_timeout=100")
+	release := errors.New("release")
+	err := holder.write(t.Context(), func(tx *sql.Tx) error {
+		if err := exec(t.Context(), tx, "hold", `UPDATE total SET reserved = reserved`); err != nil {
+			return err
+		}
+		if _, err := waits.TakeOpen(t.Context(), time.Unix(1, 0), upload.Opens{Every: time.Second, Burst: 1}); !errors.Is(err, ErrBusy) {
+			t.Errorf("have %v", err)
+		}
+		return release
+	})
+	if !errors.Is(err, release) {
+		t.Fatal(err)
+	}
 }
 
 // badAddresses are what cannot be opened, and words that tell why.

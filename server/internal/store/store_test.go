@@ -5,6 +5,7 @@ import (
 	"context"
 	"database/sql"
 	"errors"
+	"fmt"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -198,6 +199,30 @@ func TestBusy(t *testing.T) {
 	}
 	if _, err := s.TakeLease(t.Context(), "x", id.New32(), 1, 2); err != nil {
 		t.Error(err)
+	}
+}
+
+// TestFull: a file that may not grow is named as the reason, and is whole when it may.
+func TestFull(t *testing.T) {
+	s := open(t)
+	limit := func(pages string) {
+		t.Helper()
+		if _, err := s.writer.ExecContext(t.Context(), "PRAGMA max_page_count = "+pages); err != nil {
+			t.Fatal(err)
+		}
+	}
+	limit("1") // that is, as many as there are
+	var err error
+	taken := 0
+	for ; err == nil && taken < 10_000; taken++ {
+		_, err = s.TakeLease(t.Context(), fmt.Sprint(taken), id.New32(), 1, 2)
+	}
+	if !errors.Is(err, ErrReadOnly) {
+		t.Fatalf("after %d leases: %v", taken, err)
+	}
+	limit("1000000")
+	if _, err := s.TakeLease(t.Context(), "x", id.New32(), 1, 2); err != nil {
+		t.Error("afterwards:", err)
 	}
 }
 
