@@ -18,7 +18,7 @@ var constructors = map[string]func(*testing.T) *Store{
 		return s
 	},
 	"postgres": func(t *testing.T) *Store {
-		s := openPostgresTest(t)
+		s := emptied(t)
 		t.Cleanup(func() { s.checkCounts(t) })
 		return s
 	},
@@ -29,6 +29,12 @@ func onEach(t *testing.T, test func(t *testing.T, open func(*testing.T) *Store))
 	for name, open := range constructors {
 		t.Run(name, func(t *testing.T) { test(t, open) })
 	}
+}
+
+// onEachNew runs a test that changes tables, on databases of its own.
+func onEachNew(t *testing.T, test func(t *testing.T, open func(*testing.T) *Store)) {
+	t.Run("sqlite", func(t *testing.T) { test(t, func(t *testing.T) *Store { return open(t) }) })
+	t.Run("postgres", func(t *testing.T) { test(t, openPostgresTest) })
 }
 
 func opened(s *Store) fleettest.Opened {

@@ -76,7 +76,7 @@ func limitsHold(t *testing.T, open func(*testing.T) *Store) {
 
 // TestCountsOfADatabaseFromBefore: a database that had uploads when it learned to
 // count them counts them.
-func TestCountsOfADatabaseFromBefore(t *testing.T) { onEach(t, countsFromBefore) }
+func TestCountsOfADatabaseFromBefore(t *testing.T) { onEachNew(t, countsFromBefore) }
 
 func countsFromBefore(t *testing.T, open func(*testing.T) *Store) {
 	s := open(t)

@@ -59,7 +59,7 @@ func fixture(t *testing.T, s *Store) {
 
 // TestMigrationKeepsWhatThereIs: a database of the program before works on, with
 // all that it has, back and forth.
-func TestMigrationKeepsWhatThereIs(t *testing.T) { onEach(t, migrationKeeps) }
+func TestMigrationKeepsWhatThereIs(t *testing.T) { onEachNew(t, migrationKeeps) }
 
 func migrationKeeps(t *testing.T, open func(*testing.T) *Store) {
 	s := open(t)
@@ -116,7 +116,7 @@ func migrationKeeps(t *testing.T, open func(*testing.T) *Store) {
 
 // TestNewerTables: tables of a program to come are left alone.
 func TestNewerTables(t *testing.T) {
-	onEach(t, func(t *testing.T, open func(*testing.T) *Store) {
+	onEachNew(t, func(t *testing.T, open func(*testing.T) *Store) {
 		s := open(t)
 		if err := s.write(t.Context(), func(tx *sql.Tx) error {
 			return exec(t.Context(), tx, "insert", `INSERT INTO goose_db_version (version_id, is_applied) VALUES (9999, $1)`, true)

@@ -20,13 +20,17 @@ import (
 	"holdfast/server/postgrestest"
 )
 
-func TestMain(m *testing.M) { os.Exit(postgrestest.Main(m)) }
+func TestMain(m *testing.M) {
+	code := postgrestest.Main(m) // whatever is still open ends with the database
+	os.Exit(code)
+}
 
 // migrated is a database that others are made like.
 var migrated struct {
 	sync.Mutex
-	made bool // guarded by Mutex
-	last int  // guarded by Mutex
+	made bool   // guarded by Mutex
+	last int    // guarded by Mutex
+	kept *Store // the one that emptied empties
 }
 
 // postgresURL is a new database with the present tables, or with none, and its name.
@@ -58,6 +62,31 @@ func openPostgresTest(t *testing.T) *Store {
 	t.Helper()
 	address, _ := postgresURL(t, true)
 	return openAt(t, address)
+}
+
+// emptied is one database with the present tables, in which nothing is: making a
+// new one for each of the many contracts takes longer than they do.
+func emptied(t *testing.T) *Store {
+	t.Helper()
+	if migrated.kept == nil { // tests of this package run one after another
+		address, _ := postgresURL(t, true)
+		s, err := Open(t.Context(), address)
+		if err != nil {
+			t.Fatal(err)
+		}
+		migrated.kept = s
+	}
+	if _, err := migrated.kept.writer.ExecContext(t.Context(), `DO $$ DECLARE name TEXT; BEGIN
+		SET LOCAL session_replication_role = replica; -- no references are looked at
+		FOR name IN SELECT tablename FROM pg_tables WHERE schemaname = 'public' AND tablename <> 'goose_db_version' LOOP
+			EXECUTE format('DELETE FROM %I', name);
+		END LOOP;
+		INSERT INTO meta (one, epoch) VALUES (1, 1);
+		INSERT INTO total (one, reserved, uploads, staged) VALUES (1, 0, 0, 0);
+	END $$`); err != nil {
+		t.Fatal(err)
+	}
+	return migrated.kept
 }
 
 // TestContractsSendEveryStatement: no statement of the source is left out by the
