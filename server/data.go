@@ -42,12 +42,12 @@ func troubleLog(log *slog.Logger) func(error) {
 // names: all servers of one database sign alike, and nodes pin what they join
 // with. The first server makes them; others are given copies.
 func identify(ctx context.Context, s *store.Store, d Data) (keys.Keys, error) {
-	ticket, order, err := s.Names(ctx)
+	named, _, err := s.Names(ctx)
 	if err != nil {
 		return keys.Keys{}, err
 	}
 	get := keys.Load
-	if ticket != (id.Bytes32{}) {
+	if named != (id.Bytes32{}) {
 		get = keys.Read
 	}
 	mine, err := get(d.Dir)
@@ -57,7 +57,7 @@ func identify(ctx context.Context, s *store.Store, d Data) (keys.Keys, error) {
 	if err != nil {
 		return keys.Keys{}, err
 	}
-	ticket, order, err = s.Name(ctx, public(mine.Ticket), public(mine.Order))
+	ticket, order, err := s.Name(ctx, public(mine.Ticket), public(mine.Order))
 	if err != nil {
 		return keys.Keys{}, err
 	}

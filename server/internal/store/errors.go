@@ -37,6 +37,7 @@ const (
 	pgLockTimeout   = "55P03"
 	pgUnique        = "23505"
 	pgCanceled      = "57014" // by statement_timeout, if our own context did not end
+	pgIdleTooLong   = "25P03" // idle_in_transaction_session_timeout
 	pgReadOnly      = "25006"
 	pgFull          = "53100"
 	pgTooMany       = "53300"
@@ -95,7 +96,7 @@ func trouble(err error) error {
 	}
 	_, primary := sqliteCode(err)
 	switch code := pgCode(err); {
-	case again(err), code == pgCanceled, code == pgLockTimeout:
+	case again(err), code == pgCanceled, code == pgLockTimeout, code == pgIdleTooLong:
 		return ErrBusy
 	case code == pgReadOnly, code == pgFull, primary == sqlite3.SQLITE_FULL, primary == sqlite3.SQLITE_READONLY:
 		return ErrReadOnly

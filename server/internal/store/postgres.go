@@ -1,6 +1,7 @@
 package store
 
 import (
+	"cmp"
 	"context"
 	"database/sql"
 	"errors"
@@ -103,11 +104,12 @@ func pgConfig(address string) (*pgx.ConnConfig, error) {
 	if mode == "" {
 		mode = os.Getenv("PGSSLMODE")
 	}
-	if mode == "" && !here(u.Hostname()) && q.Get("host") == "" {
+	host := cmp.Or(q.Get("host"), u.Hostname(), os.Getenv("PGHOST"))
+	if mode == "" && !here(host) {
 		q.Set("sslmode", "verify-full") // release keys travel there
 		u.RawQuery = q.Encode()
 	}
-	if (mode == "allow" || mode == "prefer") && !here(u.Hostname()) {
+	if (mode == "allow" || mode == "prefer") && !here(host) {
 		return nil, fmt.Errorf("%w: sslmode=%s gives up encryption without a word; say verify-full, or disable where the network is your own", ErrAddress, mode)
 	}
 	cfg, err := pgx.ParseConfig(u.String())

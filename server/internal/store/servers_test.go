@@ -172,6 +172,20 @@ func TestAServerThatStandsStill(t *testing.T) {
 	}
 	leave() // it wakes
 	other()
+	goesOn := openAt(t, address)
+	count := func(tx *sql.Tx) error { return exec(t.Context(), tx, "count", `UPDATE total SET reserved = reserved`) }
+	err = still.write(t.Context(), func(tx *sql.Tx) error {
+		if err := count(tx); err != nil {
+			return err
+		}
+		if err := goesOn.write(t.Context(), count); err != nil { // once the row is let go of
+			t.Error(err)
+		}
+		return count(tx)
+	})
+	if !errors.Is(err, ErrBusy) && !errors.Is(err, ErrAway) {
+		t.Errorf("in the middle: %v", err)
+	}
 	if _, err := still.TakeLease(t.Context(), "x", id.New32(), 1, 2); err != nil {
 		t.Error("afterwards:", err)
 	}
@@ -268,9 +282,12 @@ func TestOpenPostgresFails(t *testing.T) {
 // a certificate that fits, unless its operator says otherwise in so many words.
 func TestEncryptedUnlessHere(t *testing.T) {
 	t.Setenv("PGSSLMODE", "")
+	t.Setenv("PGHOST", "")
 	for address, encrypted := range map[string]bool{
 		"postgres://u@db.example/x": true, "postgres://u@192.0.2.1/x": true, "postgres://u@db.example/x?sslmode=disable": false,
 		"postgres://u@127.0.0.1/x?sslmode=disable": false, "postgres://u@localhost/x?sslmode=disable": false, "postgres:///x?host=/run/postgresql": false,
+		"postgres:///x?host=db.example": true, "postgres://u@a.example:5432,b.example:5433/x?target_session_attrs=read-write": true,
+		"postgres://u@127.0.0.1,db.example/x": true,
 	} {
 		cfg, err := pgConfig(address)
 		if err != nil {
