@@ -42,6 +42,8 @@ type fleet struct {
 	wrap map[string][]string
 	// inside puts words before the server's command.
 	inside []string
+	// database says where the server keeps its state, beside its folder.
+	database []string
 }
 
 func newFleet(t *testing.T) *fleet {
@@ -105,7 +107,7 @@ func (f *fleet) startNode(j string, more ...string) *process {
 
 func (f *fleet) writeInvite(path string) {
 	f.t.Helper()
-	out, err := exec.Command(programs.holdfast, "admin", "invite", "--data", filepath.Join(f.dir, "server")).Output()
+	out, err := exec.Command(programs.holdfast, append([]string{"admin", "invite", "--data", filepath.Join(f.dir, "server")}, f.database...)...).Output()
 	if err != nil {
 		f.t.Fatalf("admin invite: %v", err)
 	}

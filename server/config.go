@@ -11,15 +11,38 @@ import (
 	"net"
 	"net/netip"
 	"net/url"
+	"path/filepath"
 	"strings"
 	"time"
 
 	"holdfast/server/internal/fleet"
+	"holdfast/server/internal/store"
 	"holdfast/server/internal/upload"
 )
 
-// ErrConfig: the server cannot run with these settings.
-var ErrConfig = errors.New("server settings")
+var (
+	// ErrConfig: the server cannot run with these settings.
+	ErrConfig = errors.New("server settings")
+	// ErrAway: the database cannot be reached.
+	ErrAway = store.ErrAway
+)
+
+// Data is where the servers of one service keep their state.
+type Data struct {
+	// Dir holds a server's keys and, unless Database names another, its database.
+	Dir string
+	// Database is the address of a PostgreSQL database that servers share,
+	// postgres://USER:PASSWORD@HOST/NAME, or "".
+	Database string
+}
+
+// database is what store.Open takes.
+func (d Data) database() string {
+	if d.Database != "" {
+		return d.Database
+	}
+	return filepath.Join(d.Dir, databaseFile)
+}
 
 // Limits of sends without an account.
 type Limits struct {
@@ -45,8 +68,11 @@ var DefaultLimits = Limits{
 type Config struct {
 	// WebDir serves the web app from a folder instead of the one built in.
 	WebDir string
-	// DataDir holds the database and the keys; one server works on it at a time.
+	// DataDir holds the keys and, unless Database names another, the database; one
+	// server works on it at a time.
 	DataDir string
+	// Database is a PostgreSQL that servers share (Data.Database).
+	Database string
 	// Listen is an address on loopback; port 0 chooses one.
 	Listen string
 	// PublicURL is how people reach the service, where that is not Listen.

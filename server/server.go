@@ -15,7 +15,6 @@ import (
 	"holdfast/server/internal/dir"
 	"holdfast/server/internal/fleet"
 	"holdfast/server/internal/httpapi"
-	"holdfast/server/internal/keys"
 	"holdfast/server/internal/lock"
 	"holdfast/server/internal/loop"
 	"holdfast/server/internal/share"
@@ -35,8 +34,8 @@ const (
 	// bodyTimeout bounds a whole request where its endpoint says nothing shorter:
 	// that is, pages and their assets.
 	bodyTimeout = 5 * time.Minute
-	// fleetEvery is how soon others (another server, admin nodes) see what
-	// heartbeats told; it is one small transaction.
+	// fleetEvery is how soon others (another server, admin nodes) see at the latest
+	// what heartbeats told; it is one small transaction.
 	fleetEvery = min(fleet.StepEvery, 5*time.Second)
 	// stopTimeout is how long requests may go on once the server was told to stop.
 	stopTimeout = 10 * time.Second
@@ -73,13 +72,15 @@ func (s *Server) open() (err error) {
 	if s.lock, err = lock.Try(filepath.Join(s.cfg.DataDir, lockFile)); err != nil {
 		return fmt.Errorf("data directory %s: %w", s.cfg.DataDir, err)
 	}
-	signing, err := keys.Load(s.cfg.DataDir)
-	if err != nil {
-		return err
-	}
 	ctx, cancel := context.WithTimeout(context.Background(), openTimeout)
 	defer cancel()
-	if s.store, err = store.Open(ctx, filepath.Join(s.cfg.DataDir, databaseFile)); err != nil {
+	data := Data{Dir: s.cfg.DataDir, Database: s.cfg.Database}
+	if s.store, err = openStore(ctx, data); err != nil {
+		return err
+	}
+	s.store.Trouble = troubleLog(s.cfg.Log)
+	signing, err := identify(ctx, s.store, data)
+	if err != nil {
 		return err
 	}
 	if s.fleet, err = newFleet(s.store, signing, &s.cfg); err != nil {
@@ -159,7 +160,8 @@ func (s *Server) Run(ctx context.Context) (err error) {
 
 // watchFleet stores what heartbeats told, now and then and at the end.
 func (s *Server) watchFleet(ctx context.Context) {
-	tick := time.NewTicker(fleetEvery)
+	// Another server has to see a heartbeat before the node counts as silent.
+	tick := time.NewTicker(min(fleetEvery, s.cfg.NodeTimeout/3))
 	defer tick.Stop()
 	for {
 		select {

@@ -16,6 +16,7 @@ import (
 	"holdfast/format/link"
 	"holdfast/format/password"
 	"holdfast/format/seal"
+	"holdfast/server"
 )
 
 const description = "Sends files encrypted on this machine, kept by two independent operators under different laws, as a link that carries the key. " +
@@ -66,7 +67,7 @@ var codes = []struct {
 	{descriptor.ErrBundle, exitLimit}, {seal.ErrLength, exitLimit}, // of a send: what comes otherwise is an integrity failure
 
 	{blobs.ErrNoCopies, exitUnreachable}, {blobs.ErrNoCopy, exitUnreachable}, {blobs.ErrPlacement, exitUnreachable},
-	{api.ErrUnreachable, exitUnreachable}, {api.Unavailable, exitUnreachable}, {api.NoPlacement, exitUnreachable},
+	{server.ErrAway, exitUnreachable}, {api.ErrUnreachable, exitUnreachable}, {api.Unavailable, exitUnreachable}, {api.NoPlacement, exitUnreachable},
 
 	{link.ErrURL, exitUsage}, {transfer.ErrServer, exitUsage}, {transfer.ErrNotOne, exitUsage},
 }
