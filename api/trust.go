@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"slices"
 	"strings"
 	"time"
 )
@@ -68,7 +69,7 @@ func distrust(err error) string {
 	case errors.As(err, &invalid) && invalid.Reason == x509.Expired:
 		return untimely(invalid.Cert, time.Now())
 	case errors.As(err, &name):
-		return clip(strings.TrimPrefix(name.Error(), "x509: "))
+		return fmt.Sprintf("it is for %q, and not for %q", hosts(name.Certificate), name.Host)
 	case errors.As(err, &unknown):
 		return fmt.Sprintf("it is signed by %q, which this machine does not know as an authority; if you do, name its certificate with --ca", clip(unknown.Cert.Issuer.String()))
 	case errors.As(err, &other):
@@ -83,6 +84,15 @@ func untimely(c *x509.Certificate, now time.Time) string {
 		return fmt.Sprintf("it begins on %s, and this machine's clock says %s", c.NotBefore.UTC().Format(day), now.UTC().Format(day))
 	}
 	return fmt.Sprintf("it ended on %s, and this machine's clock says %s", c.NotAfter.UTC().Format(day), now.UTC().Format(day))
+}
+
+// hosts are those that a certificate is for.
+func hosts(c *x509.Certificate) string {
+	all := slices.Clone(c.DNSNames)
+	for _, ip := range c.IPAddresses {
+		all = append(all, ip.String())
+	}
+	return clip(strings.Join(all, ", "))
 }
 
 // clip shortens what a stranger wrote.

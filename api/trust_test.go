@@ -55,7 +55,7 @@ func TestDistrust(t *testing.T) {
 		"good":              {ca, good, ""},
 		"ended":             {ca, old, "it ended on " + date(-48*time.Hour)},
 		"not begun":         {ca, young, "it begins on " + date(48*time.Hour)},
-		"another name":      {ca, certtest.For("other.example"), "127.0.0.1"},
+		"another name":      {ca, certtest.For("other.example"), `for "other.example", and not for "127.0.0.1"`},
 		"unknown authority": {certtest.New(t), good, `signed by "CN=` + certtest.Name + `"`},
 	} {
 		url, asked := secure(t, c.ca, c.spec, &tls.Config{MinVersion: tls.VersionTLS13})

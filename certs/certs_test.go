@@ -240,7 +240,7 @@ func TestBadFiles(t *testing.T) {
 		"cert twice":     {good, good, []string{good, "no private key in PEM form"}},
 		"locked key":     {good, locked, []string{locked, "passphrase"}},
 		"another's key":  {good, otherKey, []string{good, otherKey, "do not belong together", "made for each other"}},
-		"another's name": {other, otherKey, []string{other, "other.example, third.example, not " + host, "--public-url"}},
+		"another's name": {other, otherKey, []string{other, "for other.example, third.example, and not for " + host, "--public-url"}},
 		"ended":          {old, oldKey, []string{old, "ended on " + date(-24*time.Hour), "clock says " + date(0), "renew it"}},
 		"not begun":      {young, youngKey, []string{young, "only from " + date(24*time.Hour), "clock"}},
 	} {

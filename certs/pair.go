@@ -10,6 +10,7 @@ import (
 	"io"
 	"os"
 	"runtime"
+	"slices"
 	"strings"
 	"time"
 )
@@ -102,9 +103,21 @@ func (p *pair) check(host string, now time.Time) error {
 		return untimely(p.name, leaf, now)
 	}
 	if err := leaf.VerifyHostname(host); err != nil {
-		return wrong("%s does not fit the address by which others reach this service (%s): name the right file, or the right address with --public-url", p.name, strings.TrimPrefix(err.Error(), "x509: "))
+		return wrong("%s is for %s, and not for %s, by which others reach this service: name the right file, or the right address with --public-url", p.name, names(leaf), host)
 	}
 	return nil
+}
+
+// names are the hosts that a certificate is for.
+func names(leaf *x509.Certificate) string {
+	all := slices.Clone(leaf.DNSNames)
+	for _, ip := range leaf.IPAddresses {
+		all = append(all, ip.String())
+	}
+	if len(all) == 0 {
+		return "no host"
+	}
+	return strings.Join(all, ", ")
 }
 
 // untimely says from when to when a certificate is valid.
