@@ -21,6 +21,7 @@ var needs = map[string]string{
 	"zbarimg":                           "zbar-tools",
 	"ip":                                "iproute2",
 	"groff":                             "groff-base",
+	"certutil":                          "libnss3-tools",
 	"zsh":                               "zsh",
 	"fish":                              "fish",
 	"/usr/sbin/iptables":                "iptables",

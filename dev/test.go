@@ -106,7 +106,7 @@ func counted(t *tally, name string, err error) error {
 }
 
 func checkFormatted(ctx context.Context, t *tally) error {
-	out, err := exec.CommandContext(ctx, "gofmt", "-l", "api", "client", "cluster", "cmd", "dev", "faults", "format", "node", "server", "threats", "web/embed.go").CombinedOutput()
+	out, err := exec.CommandContext(ctx, "gofmt", "-l", "api", "certs", "client", "cluster", "cmd", "dev", "faults", "format", "node", "server", "threats", "web/embed.go").CombinedOutput()
 	if err == nil && len(out) > 0 {
 		err = fmt.Errorf("gofmt -w these: %s", strings.Fields(string(out)))
 	} else if err != nil {

@@ -13,6 +13,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -44,6 +45,8 @@ type fleet struct {
 	inside []string
 	// database says where the server keeps its state, beside its folder.
 	database []string
+	// secure are flags of server and nodes for TLS, with trust those of nodes besides.
+	secure, trust []string
 }
 
 func newFleet(t *testing.T) *fleet {
@@ -68,8 +71,8 @@ func (f *fleet) startServer() {
 	if f.ports["server"] == 0 {
 		f.ports["server"] = freePort(f.t)
 	}
-	f.server = start(f.owner, "server", append(append([]string{}, f.inside...), programs.holdfast, "server", "--data", filepath.Join(f.dir, "server"),
-		"--listen", fmt.Sprintf("127.0.0.1:%d", f.ports["server"]), "--node-timeout", nodeTimeout, "--sweep-every", sweepEvery)...)
+	f.server = start(f.owner, "server", slices.Concat(f.inside, []string{programs.holdfast, "server", "--data", filepath.Join(f.dir, "server"),
+		"--listen", fmt.Sprintf("127.0.0.1:%d", f.ports["server"]), "--node-timeout", nodeTimeout, "--sweep-every", sweepEvery}, f.secure)...)
 }
 
 func (f *fleet) nodeData(j string) string {
@@ -101,7 +104,7 @@ func (f *fleet) startNode(j string, more ...string) *process {
 	if f.front[j] != "" {
 		argv = append(argv, "--public-url", f.front[j])
 	}
-	f.nodes[j] = start(f.owner, j, append(argv, more...)...)
+	f.nodes[j] = start(f.owner, j, slices.Concat(argv, f.secure, f.trust, more)...)
 	return f.nodes[j]
 }
 

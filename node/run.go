@@ -61,6 +61,9 @@ func (n *Node) Run(ctx context.Context) error {
 		}
 	})
 	all.Go(func() { n.keepHouse(ctx) })
+	if n.certs != nil {
+		all.Go(func() { n.certs.Watch(ctx) })
+	}
 	<-ctx.Done()
 	grace, done := context.WithTimeout(context.Background(), stopTime)
 	defer done()
@@ -83,19 +86,23 @@ func (n *Node) httpServer() *http.Server {
 	// HTTP/1.1 only: one connection a blob uses the line better than streams that
 	// share one window, and browsers open several.
 	protocols.SetHTTP1(true)
-	return &http.Server{
-		Handler: n.handler, TLSConfig: n.tls, Protocols: &protocols,
+	server := &http.Server{
+		Handler: n.handler, Protocols: &protocols,
 		ReadHeaderTimeout: headerTime, IdleTimeout: idleTime, MaxHeaderBytes: headerMost,
 		BaseContext: func(net.Listener) context.Context { return n.life },
 		// What net/http reports here are broken connections, with addresses.
 		ErrorLog: log.New(io.Discard, "", 0),
 	}
+	if n.certs != nil {
+		server.TLSConfig = n.certs.Config()
+	}
+	return server
 }
 
 func (n *Node) serve(server *http.Server) error {
 	limited := limit(n.listener, connectionsMost)
 	server.ConnState = limited.state
-	if n.tls != nil {
+	if n.certs != nil {
 		return server.ServeTLS(limited, "", "")
 	}
 	return server.Serve(limited)

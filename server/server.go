@@ -4,14 +4,13 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
-	"log"
 	"net"
 	"net/http"
 	"path/filepath"
 	"sync"
 	"time"
 
+	"holdfast/certs"
 	"holdfast/server/internal/dir"
 	"holdfast/server/internal/fleet"
 	"holdfast/server/internal/httpapi"
@@ -49,6 +48,7 @@ type Server struct {
 	fleet   *fleet.Fleet
 	sweep   *loop.Loop
 	handler http.Handler
+	certs   *certs.Holder // nil for plain HTTP
 	close   func() error
 }
 
@@ -66,6 +66,9 @@ func New(cfg Config) (*Server, error) {
 }
 
 func (s *Server) open() (err error) {
+	if err := s.openCertificate(); err != nil {
+		return err
+	}
 	if err := dir.Make(s.cfg.DataDir); err != nil {
 		return fmt.Errorf("data directory: %w", err)
 	}
@@ -96,7 +99,7 @@ func (s *Server) open() (err error) {
 	if err := s.addPages(mux); err != nil {
 		return err
 	}
-	s.handler = mux
+	s.handler = s.strictly(mux)
 	return nil
 }
 
@@ -130,21 +133,20 @@ func (s *Server) Run(ctx context.Context) (err error) {
 		return fmt.Errorf("listen: %w", err)
 	}
 	doors := newDoors(listener, connectionsMost)
-	server := &http.Server{
-		ConnState: doors.state, Handler: s.handler, ReadHeaderTimeout: headerTimeout, ReadTimeout: bodyTimeout, WriteTimeout: bodyTimeout,
-		IdleTimeout: idleTimeout, MaxHeaderBytes: headerBytes,
-		ErrorLog: log.New(io.Discard, "", 0), // its lines name the callers' addresses
-	}
+	server := s.httpServer(doors)
 	ctx, stop := context.WithCancel(ctx)
 	var work sync.WaitGroup
 	defer work.Wait()
 	defer stop()
 	work.Go(func() { s.sweep.Run(ctx, s.cfg.SweepEvery) })
 	work.Go(func() { s.watchFleet(ctx) })
+	if s.certs != nil {
+		work.Go(func() { s.certs.Watch(ctx) })
+	}
 
 	served := make(chan error, 1)
-	go func() { served <- server.Serve(doors) }()
-	s.cfg.Ready("http://" + listener.Addr().String())
+	go func() { served <- s.serve(server, doors) }()
+	s.cfg.Ready(s.base(listener.Addr()))
 	select {
 	case err := <-served:
 		return fmt.Errorf("serve: %w", err)

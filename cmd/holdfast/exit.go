@@ -164,5 +164,6 @@ var advice = []struct {
 	{blobs.ErrNoCopy, "", "Nothing is lost by trying again: run the same command to go on."},
 	{blobs.ErrDamaged, "Ask the sender to send it again.", ""},
 	{api.NoPlacement, "Nothing was published.", "What was stored is kept for a day: run the same command again later."},
+	{api.ErrUntrusted, "Nothing was sent to it. Somebody may be in the way; more often a certificate was not renewed, or a clock is wrong.", "What was transferred is kept: run the same command again to go on."},
 	{api.ErrUnreachable, "Check the address and the network.", "What was transferred is kept: run the same command again to go on."},
 }

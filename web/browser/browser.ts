@@ -41,7 +41,8 @@ export interface Browser {
 
 export interface LaunchOptions {
   readonly dark?: boolean;
-  /** Chromium only: trust this CA, say. */
+  /** A file in PEM form with an authority that the browser then knows. */
+  readonly ca?: string;
   readonly args?: readonly string[];
 }
 

@@ -4,6 +4,7 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { resolve as absolute, join } from 'node:path';
 import type { Readable, Writable } from 'node:stream';
+import { trust } from './authority.ts';
 import { type Browser, type Finished, type LaunchOptions, type Page, pause, settle } from './browser.ts';
 
 type Json = Record<string, unknown>;
@@ -186,11 +187,13 @@ const FLAGS = [
   '--remote-debugging-pipe',
 ];
 
-export async function launchChromium({ dark = false, args = [] }: LaunchOptions = {}): Promise<Browser> {
+export async function launchChromium({ dark = false, args = [], ca }: LaunchOptions = {}): Promise<Browser> {
   const profile = mkdtempSync(join(tmpdir(), 'holdfast-chromium-'));
   const downloads = mkdtempSync(join(tmpdir(), 'holdfast-downloads-'));
+  if (ca !== undefined) trust(join(profile, '.pki', 'nssdb'), ca);
   const child = spawn('/usr/bin/chromium', [...FLAGS, `--user-data-dir=${profile}`, ...args, 'about:blank'], {
     stdio: ['ignore', 'ignore', 'ignore', 'pipe', 'pipe'],
+    env: ca === undefined ? process.env : { ...process.env, HOME: profile },
   });
   const pipe = new Pipe(child);
   const ended = new Promise<void>((resolve) => child.once('exit', () => resolve()));
