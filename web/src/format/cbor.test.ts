@@ -1,7 +1,7 @@
 import { decode as libraryDecode, encode as libraryEncode, rfc8949EncodeOptions } from 'cborg';
 import { describe, expect, test } from 'vitest';
 import type { Bytes } from './bytes.ts';
-import { Reader, Writer } from './cbor.ts';
+import { FIRST_FREE_KEY, Reader, Writer } from './cbor.ts';
 import { decode, encode } from './shape.ts';
 import { fromHex, toHex } from './vectors/case.kit.ts';
 import { failure, flip, Random } from './vectors/random.kit.ts';
@@ -125,6 +125,154 @@ test('a byte order mark is a character like any other', () => {
 
 test('an encoding larger than allowed is refused before it is looked at', async () => {
   expect(await failure(() => new Reader(new Uint8Array(11), 10))).toBe('encoding');
+});
+
+test('an encoding exactly as large as allowed is read', () => {
+  const reader = new Reader(fromHex('1a00010000'), 5);
+  expect(reader.int()).toBe(65_536);
+  expect(() => reader.end()).not.toThrow();
+});
+
+test('keys from 64 on are free (docs/format.md §7)', () => {
+  expect(FIRST_FREE_KEY).toBe(64);
+});
+
+describe('reading what a shape asks for', () => {
+  const read = (hex: string): Reader => new Reader(fromHex(hex), 1 << 20);
+
+  test('numbers of every width lie anywhere in a larger buffer', () => {
+    const numbers = [5, -5, 200, -200, 60_000, -60_000, 4_000_000_000, -4_000_000_000, 2 ** 52, -(2 ** 52)];
+    const writer = new Writer();
+    for (const n of numbers) writer.int(n);
+    const whole = writer.result();
+    for (const shift of [0, 1, 2, 3, 7, 8]) {
+      const buffer = new Uint8Array(whole.length + shift + 9).fill(0xff);
+      buffer.set(whole, shift);
+      const reader = new Reader(buffer.subarray(shift, shift + whole.length), whole.length);
+      expect(numbers.map(() => reader.int())).toEqual(numbers);
+      reader.end();
+    }
+  });
+
+  test('byte strings are copies: who reuses the buffer changes nothing', () => {
+    const data = fromHex('43010203');
+    const bytes = new Reader(data, 9).bytes();
+    data.fill(9);
+    expect(bytes).toEqual(Uint8Array.of(1, 2, 3));
+  });
+
+  test('an array has as many items as its bounds say, none more and none less', async () => {
+    const ints = (hex: string, min: number, max: number): number[] => {
+      const reader = read(hex);
+      return reader.items(min, max, () => reader.int());
+    };
+    expect([ints('80', 0, 0), ints('820102', 2, 2), ints('83010203', 1, 3)]).toEqual([[], [1, 2], [1, 2, 3]]);
+    for (const [hex, min, max] of [
+      ['80', 1, 9],
+      ['820102', 3, 9],
+      ['820102', 0, 1],
+      ['8101', 0, 0],
+    ] as const) {
+      expect(await failure(() => ints(hex, min, max))).toBe('encoding');
+    }
+  });
+
+  test('true alone is true', async () => {
+    expect(read('f5').yes()).toBe(true);
+    for (const hex of ['f4', 'f6', '01', '20', '']) expect(await failure(() => read(hex).yes())).toBe('encoding');
+  });
+
+  test.each<[string, (reader: Reader) => unknown, string]>([
+    ['a number', (r) => r.int(), '40 60 80 a0 f5 c1'],
+    ['a byte string', (r) => r.bytes(), '00 20 60 80 a0 f5 c1'],
+    ['a text', (r) => r.text(), '00 20 40 80 a0 f5 c1'],
+    ['true', (r) => r.yes(), '00 20 40 60 80 a0 c1'],
+    ['an array', (r) => r.items(0, 9, () => 0), '00 20 40 60 a0 f5 c1'],
+    ['a map', (r) => r.entries(() => {}), '00 20 40 60 80 f5 c1'],
+  ])('%s is nothing of another kind', async (_, take, others) => {
+    for (const hex of others.split(' ')) expect(await failure(() => take(read(hex))), hex).toBe('encoding');
+  });
+
+  test('what was left does not count as depth: siblings may be many', () => {
+    const siblings = (item: string): string => `98${(40).toString(16)}${item.repeat(40)}`;
+    for (const item of ['8101', '80', 'a10102', 'a0', '81818100', 'a101a10100']) {
+      expect(() => skip(siblings(item))).not.toThrow();
+      const reader = read(siblings(item));
+      reader.items(40, 40, () => reader.skip());
+      reader.end();
+    }
+    const maps = read(`9818${'a101820102'.repeat(24)}`);
+    maps.items(24, 24, () => maps.entries(() => maps.items(2, 2, () => maps.int())));
+    maps.end();
+  });
+
+  test('depth counts through arrays and maps that a shape reads', async () => {
+    const nested = (levels: number): (() => void) => {
+      const reader = read(`${'81'.repeat(levels - 1)}80`);
+      const down = (): void => void reader.items(0, 1, down);
+      return down;
+    };
+    expect(await failure(nested(16))).toBeUndefined();
+    expect(await failure(nested(17))).toBe('encoding');
+    const maps = (levels: number): (() => void) => {
+      const reader = read(`${'a100'.repeat(levels - 1)}a0`);
+      const down = (): void => reader.entries(down);
+      return down;
+    };
+    expect(await failure(maps(16))).toBeUndefined();
+    expect(await failure(maps(17))).toBe('encoding');
+  });
+
+  test('a count is refused before anything is made of it', async () => {
+    const made: number[] = [];
+    const reader = read('9a000fffff00');
+    expect(await failure(() => reader.items(0, 1 << 20, () => made.push(reader.int())))).toBe('encoding');
+    expect(made).toEqual([]);
+    const pairs = read('a301010202'); // three keys, and room for two with their values
+    expect(await failure(() => pairs.entries((key) => made.push(key, pairs.int())))).toBe('encoding');
+    expect(made).toEqual([]);
+  });
+
+  test('an array of 2^20 items is read, also where it is ignored', () => {
+    expect(() => new Reader(fromHex(`9a00100000${'00'.repeat(2 ** 20)}`), 1 << 21).skip()).not.toThrow();
+  });
+});
+
+describe('writing at any fill of the buffer', () => {
+  // It begins with 256 bytes: what is written next crosses that border at some fill, whatever it is.
+  test.each<[string, (writer: Writer) => void, unknown]>([
+    ['a number of one byte', (w) => w.int(7), 7],
+    ['a number of nine bytes', (w) => w.int(2 ** 53 - 1), 2 ** 53 - 1],
+    ['a negative number', (w) => w.int(-(2 ** 40)), -(2 ** 40)],
+    ['true', (w) => w.yes(), true],
+    ['a text', (w) => w.text('häß'), 'häß'],
+    ['no bytes', (w) => w.bytes(new Uint8Array(0)), new Uint8Array(0)],
+    ['an empty array', (w) => w.array(0), []],
+  ])('%s', (_, write, value) => {
+    for (let fill = 230; fill < 270; fill++) {
+      const writer = new Writer();
+      const before = new Uint8Array(fill).map((_, i) => i);
+      writer.array(3);
+      writer.bytes(before);
+      write(writer);
+      write(writer);
+      expect(libraryDecode(writer.result())).toEqual([before, value, value]);
+    }
+  });
+
+  test('what was given out does not change with what is written after it', () => {
+    const writer = new Writer();
+    writer.int(1);
+    const first = writer.result();
+    writer.int(2);
+    expect([toHex(first), toHex(writer.result())]).toEqual(['01', '0102']);
+  });
+
+  test('no integer beyond 2^53-1, and none that is not whole', () => {
+    for (const value of [2 ** 53, -(2 ** 53), 0.5, Number.NaN, Number.POSITIVE_INFINITY]) {
+      expect(() => new Writer().int(value)).toThrow('encoding');
+    }
+  });
 });
 
 describe('writing', () => {

@@ -1,5 +1,5 @@
 import { ed25519 } from '@noble/curves/ed25519.js';
-import { describe, expect, test } from 'vitest';
+import { afterEach, describe, expect, test, vi } from 'vitest';
 import type { Bytes } from './bytes.ts';
 import { isHonestPoint, verify, verifyBy, verifyInScript } from './ed25519.ts';
 import { fromHex } from './vectors/case.kit.ts';
@@ -54,7 +54,142 @@ describe.each(WAYS)('a signature checked %s', (_, check) => {
   });
 });
 
+describe('by script', () => {
+  const neutral = new Uint8Array(32);
+  neutral[0] = 1;
+  const order = 2n ** 252n + 27742317777372353535851937790883648493n;
+  const withS = (s: bigint): Bytes => {
+    const out = new Uint8Array(64);
+    out.set(neutral);
+    for (let i = 32; i < 64; i++, s >>= 8n) out[i] = Number(s & 255n);
+    return out;
+  };
+
+  // Under the neutral key R is s times the base point, so that s = 0 has many forms, of which one is canonical.
+  test('s counts in one form only: below the order', async () => {
+    expect(await verifyInScript(neutral, withS(0n), message)).toBe(true);
+    for (const s of [order, 2n * order, 8n * order]) {
+      expect(await verifyInScript(neutral, withS(s), message), `s = ${s}`).toBe(false);
+    }
+  });
+
+  test('agrees with the engine on what is honest and what is damaged', async () => {
+    for (let i = 0; i < 8; i++) {
+      const key = random.bytes(32);
+      const text = random.bytes(random.below(200));
+      const pub = new Uint8Array(ed25519.getPublicKey(key));
+      const good = new Uint8Array(ed25519.sign(text, key));
+      const bad = flip(good, random.below(63), random.below(8));
+      for (const [given, holds] of [
+        [good, true],
+        [bad, false],
+      ] as const) {
+        expect([await verify(pub, given, text), await verifyInScript(pub, given, text)]).toEqual([holds, holds]);
+      }
+    }
+  });
+});
+
+// The module chooses once, so that each test loads it anew.
+describe('which way is taken', () => {
+  afterEach(() => {
+    vi.restoreAllMocks();
+    vi.resetModules();
+  });
+  const fresh = async (): Promise<typeof import('./ed25519.ts')> => {
+    vi.resetModules();
+    return import('./ed25519.ts');
+  };
+
+  test('the engine’s, where it has Ed25519, which is asked with the base point and once', async () => {
+    const imported = vi.spyOn(crypto.subtle, 'importKey');
+    const verified = vi.spyOn(crypto.subtle, 'verify');
+    const module = await fresh();
+    for (let i = 0; i < 3; i++) expect(await module.verify(publicKey, signature, message)).toBe(true);
+    const keys = imported.mock.calls.map(([, key]) => Buffer.from(key as unknown as Bytes).toString('hex'));
+    const base = Buffer.from(ed25519.Point.BASE.toBytes()).toString('hex');
+    const own = Buffer.from(publicKey).toString('hex');
+    expect(keys).toEqual([base, own, own, own]);
+    expect(verified).toHaveBeenCalledTimes(3);
+  });
+
+  test('the script’s, where the engine has none', async () => {
+    const none = new DOMException('Unrecognized name', 'NotSupportedError');
+    vi.spyOn(crypto.subtle, 'importKey').mockRejectedValue(none);
+    const verified = vi.spyOn(crypto.subtle, 'verify');
+    const module = await fresh();
+    expect(await module.verify(publicKey, signature, message)).toBe(true);
+    expect(await module.verify(publicKey, flip(signature, 40), message)).toBe(false);
+    expect(verified).not.toHaveBeenCalled();
+  });
+
+  test('a key that the engine does not take is no key', async () => {
+    const module = await fresh();
+    expect(await module.verify(publicKey, signature, message)).toBe(true);
+    vi.spyOn(crypto.subtle, 'importKey').mockRejectedValue(new DOMException('no point', 'DataError'));
+    expect(await module.verify(publicKey, signature, message)).toBe(false);
+  });
+
+  test('the engine’s word is what counts, either way', async () => {
+    const module = await fresh();
+    for (const word of [true, false]) {
+      vi.spyOn(crypto.subtle, 'verify').mockResolvedValue(word);
+      expect(await module.verify(publicKey, signature, message)).toBe(word);
+    }
+  });
+});
+
+describe('points', () => {
+  const point = (parts: Record<number, number>, fill: number): Bytes => {
+    const out = new Uint8Array(32).fill(fill);
+    for (const [at, byte] of Object.entries(parts)) out[Number(at)] = byte;
+    return out;
+  };
+
+  test.each([
+    ['with one byte of 255 within', point({ 0: 0xff, 7: 0xff, 31: 0x7f }, 3)],
+    ['with its lower half full', point({ 0: 0xff, 20: 0xfe, 31: 0x7f }, 0xff)],
+    ['with all but its byte 1 full', point({ 1: 0xfe, 31: 0x7f }, 0xff)],
+    ['with all but its byte 30 full', point({ 30: 0xfe, 31: 0x7f }, 0xff)],
+    ['with all but its highest byte full', point({ 31: 0x7e }, 0xff)],
+    ['whose lowest byte alone is small', point({ 0: 0xeb, 31: 0x7f }, 0xff)],
+    ['of y = 2', point({ 0: 2 }, 0)],
+  ])('%s are below 2^255-19, with either sign', (_, y) => {
+    const before = y.slice();
+    expect(isHonestPoint(y)).toBe(true);
+    expect(isHonestPoint(flip(y, 31, 7))).toBe(true);
+    expect(y).toEqual(before); // asking changes nothing
+  });
+
+  test('of small order are refused with either sign', () => {
+    for (const hex of [
+      '0000000000000000000000000000000000000000000000000000000000000000',
+      '0100000000000000000000000000000000000000000000000000000000000000',
+      'ecffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff7f',
+      '26e8958fc2b227b045c3f489f2ef98f0d5dfac05d3c63339b13802886d53fc05',
+      'c7176a703d4dd84fba3c0b760d10670f2a2053fa2c39ccc64ec7fd7792ac037a',
+    ]) {
+      const weak = fromHex(hex);
+      expect([weak, flip(weak, 31, 7)].map(isHonestPoint)).toEqual([false, false]);
+    }
+  });
+});
+
 describe('refused before anybody is asked', () => {
+  test.each([
+    [31, 64],
+    [33, 64],
+    [0, 64],
+    [32, 63],
+    [32, 65],
+    [32, 0],
+  ])('a key of %d and a signature of %d bytes', async (key, size) => {
+    const asked = vi.fn(async () => true);
+    const given = new Uint8Array(size).map((_, i) => signature[i] ?? 7);
+    expect(await verifyBy(asked, new Uint8Array(key).fill(9), given, message)).toBe(false);
+    expect(asked).not.toHaveBeenCalled();
+  });
+
   test.each([0, 31, 33, 64])('a key of %d bytes', async (size) => {
     expect(await verify(new Uint8Array(size), signature, message)).toBe(false);
   });

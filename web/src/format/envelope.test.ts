@@ -1,5 +1,6 @@
 import { ed25519 } from '@noble/curves/ed25519.js';
 import { describe, expect, test } from 'vitest';
+import { Writer } from './cbor.ts';
 import { envelopeFromText, MAX_ENVELOPE, openEnvelope, parseEnvelope, payloadDigest, signedBytes } from './envelope.ts';
 import { keyId, toText } from './id.ts';
 import { failure, flip, Random } from './vectors/random.kit.ts';
@@ -25,6 +26,28 @@ describe('an envelope', () => {
     const at = Buffer.from(renamed).indexOf(Buffer.from(parseEnvelope(renamed).signature));
     renamed.set(signature, at);
     expect(await failure(() => openEnvelope('order', [publicKey], renamed))).toBe('signature');
+  });
+
+  test.each([0, 63, 65, 128])('with a signature of %d bytes is none', async (size) => {
+    const { keyId: id, signature } = parseEnvelope(envelope);
+    const made = (bytes: Uint8Array<ArrayBuffer>) => {
+      const writer = new Writer();
+      writer.map(4);
+      writer.int(1);
+      writer.text('receipt');
+      for (const [key, value] of [
+        [2, id],
+        [3, payload],
+        [4, bytes],
+      ] as const) {
+        writer.int(key);
+        writer.bytes(value);
+      }
+      return writer.result();
+    };
+    expect(made(signature)).toEqual(envelope);
+    const other = new Uint8Array(size).map((_, i) => signature[i] ?? 0);
+    expect(await failure(() => openEnvelope('receipt', [publicKey], made(other)))).toBe('encoding');
   });
 
   test('under a key that is not accepted is refused', async () => {

@@ -44,7 +44,7 @@ describe('ids', () => {
   });
 
   test('of keys want a key', async () => {
-    await expect(keyId(new Uint8Array(31))).rejects.toThrow(RangeError);
+    for (const n of [0, 31, 33, 64]) await expect(keyId(new Uint8Array(n))).rejects.toThrow(RangeError);
   });
 });
 

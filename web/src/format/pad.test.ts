@@ -36,6 +36,44 @@ describe('padded lengths', () => {
     }
   });
 
+  test.each([1024, 2 ** 16, 2 ** 31, 2 ** 32, 2 ** 33, 2 ** 51])('do not shrink as sizes grow, around %d', (middle) => {
+    let before = 0;
+    for (let n = middle - 100; n < middle + 100; n++) {
+      const padded = paddedLength(n);
+      expect(padded).toBeGreaterThanOrEqual(Math.max(before, n));
+      expect(isPaddedLength(n)).toBe(n >= 1024 && BigInt(n) === expected(n));
+      before = padded;
+    }
+  });
+
+  test('end below 2^53: the last that is one, and the first size beyond it', async () => {
+    const last = 2 ** 53 - 2 ** 46;
+    expect(paddedLength(last)).toBe(last);
+    expect(isPaddedLength(last)).toBe(true);
+    expect(paddedLength(last - 1)).toBe(last);
+    expect(paddedLength(last - 2 ** 46 + 1)).toBe(last);
+    expect(expected(last + 1)).toBe(2n ** 53n);
+    expect(await failure(() => paddedLength(last + 1))).toBe('length');
+  });
+
+  test('are the same whatever is left of them: padding twice changes nothing', () => {
+    const random = new Random(8);
+    for (let i = 0; i < 1000; i++) {
+      const padded = paddedLength(random.below(2 ** (1 + random.below(52))));
+      expect(paddedLength(padded)).toBe(padded);
+      if (padded > 1024) expect(isPaddedLength(padded - 1)).toBe(false);
+    }
+  });
+
+  test('tell few sizes apart: 16 or 32 between two powers of two', () => {
+    for (const bit of [10, 15, 16, 20]) {
+      const from = 2 ** bit;
+      const seen = new Set<number>();
+      for (let n = from + 1; n <= 2 * from; n++) seen.add(paddedLength(n));
+      expect(seen.size).toBe(2 ** (32 - Math.clz32(bit)));
+    }
+  });
+
   test('follow the formula everywhere, hold what they pad, and are padded lengths', () => {
     const random = new Random(2);
     for (let i = 0; i < 4000; i++) {

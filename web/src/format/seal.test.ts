@@ -1,5 +1,5 @@
 import { createDecipheriv, createHmac, hkdfSync } from 'node:crypto';
-import { describe, expect, test } from 'vitest';
+import { afterEach, describe, expect, test, vi } from 'vitest';
 import type { Bytes } from './bytes.ts';
 import {
   associatedData,
@@ -43,24 +43,85 @@ const sealer = await Sealer.create(keys, head);
 const segments = await sealAll(sealer, plaintext);
 const opener = await Opener.create(keys, head, sealer.commitment, length);
 
+/** What docs/format.md derives, by node:crypto. */
+function derivedElsewhere(): { contentKey: Buffer; aad: Buffer; segmentKey: Buffer } {
+  const label = Buffer.concat([Buffer.from('holdfast/v1/content-key\0'), keys.revisionId]);
+  const contentKey = Buffer.from(hkdfSync('sha256', keys.key, keys.releaseKey, label, 32));
+  const aad = Buffer.concat([Buffer.from('holdfast/v1/content\0'), keys.fileId, keys.revisionId]);
+  return { contentKey, aad, segmentKey: Buffer.from(hkdfSync('sha256', contentKey, head.salt, aad, 32)) };
+}
+
+/** A segment opened under keys that this program did not derive. */
+function openElsewhere(segment: Bytes, index: number, last: boolean): Buffer {
+  const nonce = Buffer.alloc(12, head.prefix);
+  nonce.writeUInt32BE(index, 7);
+  nonce[11] = last ? 1 : 0;
+  const decipher = createDecipheriv('aes-256-gcm', derivedElsewhere().segmentKey, nonce);
+  decipher.setAuthTag(segment.subarray(-16));
+  return Buffer.concat([decipher.update(segment.subarray(0, -16)), decipher.final()]);
+}
+
+describe('the nonce', () => {
+  const short = pattern(1024);
+
+  test.each([
+    ['the only segment, first and last', 0, true],
+    ['the last of several', 3, true],
+    ['one whose number takes more than 16 bits', 2 ** 16, true],
+    ['the last that the counter holds', 2 ** 32 - 1, true],
+  ])('of %s is prefix, number, end', async (_, index, last) => {
+    const sealed = await sealer.sealSegment(short, index, last);
+    expect(Buffer.compare(openElsewhere(sealed, index, last), short)).toBe(0);
+    expect(() => openElsewhere(sealed, index, !last)).toThrow();
+    expect(() => openElsewhere(sealed, (index + 1) % 2 ** 32, last)).toThrow();
+  });
+
+  test('of a full segment that others follow says so', async () => {
+    const full = pattern(PLAIN);
+    const sealed = await sealer.sealSegment(full, 2 ** 32 - 1, false);
+    expect(Buffer.compare(openElsewhere(sealed, 2 ** 32 - 1, false), full)).toBe(0);
+  });
+});
+
+describe('the keys of a stream', () => {
+  afterEach(() => {
+    vi.restoreAllMocks();
+  });
+
+  test('are not left in memory that this program can read, and K stays what it is', async () => {
+    const imported = vi.spyOn(crypto.subtle, 'importKey');
+    const before = keys.key.slice();
+    await Sealer.create(keys, head);
+    const [ofK, ofContentKey] = imported.mock.calls.map(([, data]) => data as unknown as Bytes);
+    expect(ofK).toBe(keys.key);
+    expect(keys.key).toEqual(before);
+    expect(ofContentKey).toEqual(new Uint8Array(32)); // wiped once the engine had it
+    expect(imported.mock.calls.map(([format, , , extractable]) => [format, extractable])).toEqual([
+      ['raw', false],
+      ['raw', false],
+    ]);
+  });
+
+  test('cannot be exported', async () => {
+    for (const { segmentKey } of [sealer, opener]) {
+      expect(segmentKey.extractable).toBe(false);
+      await expect(crypto.subtle.exportKey('raw', segmentKey)).rejects.toThrow();
+    }
+  });
+
+  test('are asked for only where the length is one of a stream', async () => {
+    const imported = vi.spyOn(crypto.subtle, 'importKey');
+    expect(await failure(() => Opener.create(keys, head, sealer.commitment, length + 1))).toBe('length');
+    expect(imported).not.toHaveBeenCalled();
+  });
+});
+
 describe('a sealed stream', () => {
   test('is what node:crypto makes of docs/format.md', async () => {
-    const label = Buffer.concat([Buffer.from('holdfast/v1/content-key\0'), keys.revisionId]);
-    const contentKey = Buffer.from(hkdfSync('sha256', keys.key, keys.releaseKey, label, 32));
-    const aad = Buffer.concat([Buffer.from('holdfast/v1/content\0'), keys.fileId, keys.revisionId]);
-    const segmentKey = Buffer.from(hkdfSync('sha256', contentKey, head.salt, aad, 32));
-    let [plain, at] = [Buffer.alloc(0), 0];
-    for (const segment of segments) {
-      const nonce = Buffer.alloc(12, head.prefix);
-      nonce.writeUInt32BE(at, 7);
-      nonce[11] = at === segments.length - 1 ? 1 : 0;
-      const decipher = createDecipheriv('aes-256-gcm', segmentKey, nonce);
-      decipher.setAuthTag(segment.subarray(-16));
-      plain = Buffer.concat([plain, decipher.update(segment.subarray(0, -16)), decipher.final()]);
-      at++;
-    }
-    expect(Buffer.compare(plain, plaintext)).toBe(0);
+    const opened = segments.map((segment, i) => openElsewhere(segment, i, i === segments.length - 1));
+    expect(Buffer.compare(Buffer.concat(opened), plaintext)).toBe(0);
 
+    const { contentKey, aad } = derivedElsewhere();
     // The commitment, by HMAC alone: RFC 5869 with one block.
     const prk = createHmac('sha256', head.salt).update(contentKey).digest();
     const context = Buffer.concat([Buffer.from('holdfast/v1/commit\0'), aad, Buffer.of(1)]);
@@ -76,10 +137,24 @@ describe('a sealed stream', () => {
     }
   });
 
+  test('of one segment opens where that says that it is the last', async () => {
+    for (const size of [1024, 258_048]) {
+      const one = await Opener.create(keys, head, sealer.commitment, streamLength(size));
+      const opened = await one.openSegment(await sealer.sealSegment(pattern(size), 0, true), 0);
+      expect(Buffer.compare(opened, pattern(size))).toBe(0);
+    }
+    const iv = new Uint8Array([...head.prefix, 0, 0, 0, 0, 0]); // more would follow
+    const cut = await crypto.subtle.encrypt({ name: 'AES-GCM', iv }, sealer.segmentKey, pattern(1024));
+    const one = await Opener.create(keys, head, sealer.commitment, streamLength(1024));
+    expect(await failure(() => one.openSegment(new Uint8Array(cut), 0))).toBe('segment');
+  });
+
   test('has a fresh head each time', () => {
     expect(newHead().salt).not.toEqual(newHead().salt);
     expect(newHead().prefix).not.toEqual(newHead().prefix);
-    expect(newHead()).toMatchObject({ salt: expect.any(Uint8Array), prefix: expect.any(Uint8Array) });
+    const { salt, prefix } = newHead();
+    expect([salt.length, prefix.length]).toEqual([32, 7]);
+    expect(encodeHeader({ salt, prefix })).toHaveLength(40);
   });
 
   test('is the same again for the same source', async () => {
@@ -105,6 +180,11 @@ describe('sealing refuses', () => {
     ['a number below 0', 1024, -1, true],
     ['a number that the nonce does not hold', 1024, 2 ** 32, true],
     ['a number that is none', 1024, 0.5, true],
+    ['not a number', 1024, Number.NaN, true],
+    ['a full segment with a number that the nonce does not hold', PLAIN, 2 ** 32, false],
+    ['an empty segment within', 0, 1, false],
+    ['an empty segment 0 that is not the last', 0, 0, false],
+    ['a segment 0 as long as the others', PLAIN, 0, true],
   ])('%s', async (_, size, index, last) => {
     await expect(sealer.sealSegment(new Uint8Array(size), index, last)).rejects.toThrow(RangeError);
   });
@@ -112,12 +192,26 @@ describe('sealing refuses', () => {
   test('salts and prefixes of other lengths', () => {
     expect(() => encodeHeader({ salt: new Uint8Array(31), prefix: head.prefix })).toThrow(RangeError);
     expect(() => encodeHeader({ salt: head.salt, prefix: new Uint8Array(8) })).toThrow(RangeError);
+    expect(() => encodeHeader({ salt: new Uint8Array(33), prefix: new Uint8Array(6) })).toThrow(RangeError);
+  });
+
+  test('nothing of what fits: the shortest and the longest segment', async () => {
+    for (const [size, index, last] of [
+      [0, 0, true],
+      [FIRST_PLAIN, 0, true],
+      [FIRST_PLAIN, 0, false],
+      [1, 1, true],
+      [PLAIN, 1, true],
+      [PLAIN, 1, false],
+    ] as const) {
+      expect(await sealer.sealSegment(new Uint8Array(size), index, last)).toHaveLength(size + 16);
+    }
   });
 });
 
 describe('the header', () => {
   test('comes back', () => {
-    expect(sealer.header).toHaveLength(40);
+    expect(Buffer.from(sealer.header)).toEqual(Buffer.concat([Buffer.of(0x28), head.salt, head.prefix]));
     expect(parseHeader(sealer.header)).toEqual(head);
   });
 
@@ -231,6 +325,20 @@ describe('padding', () => {
     expect(withoutPadding(padded, 0, 100)).toEqual(padded);
     expect(withoutPadding(padded.subarray(3), 3, 3)).toEqual(new Uint8Array(0));
     expect(withoutPadding(padded.subarray(5), 5, 3)).toEqual(new Uint8Array(0));
+  });
+
+  test('that is not zero is refused where it stands', () => {
+    expect(() => withoutPadding(padded, 0, 2)).toThrow('byte 2 of the padding');
+    expect(() => withoutPadding(flip(padded, 9, 7), 1000, 1003)).toThrow('byte 1009 of the padding');
+  });
+
+  test('is looked at to its last byte, whatever of the part is the file’s', async () => {
+    for (let size = 0; size < 10; size++) {
+      for (let at = 0; at < 10; at++) {
+        const damaged = flip(new Uint8Array(10), at);
+        expect(await failure(() => withoutPadding(damaged, 70, 70 + size))).toBe(at < size ? undefined : 'padding');
+      }
+    }
   });
 
   test('that is not zero is refused', async () => {

@@ -4,6 +4,7 @@ import {
   FIRST_PLAIN,
   HEADER_SIZE,
   MAX_STREAM,
+  PIECE_SIZE,
   PLAIN,
   pieceCount,
   plainLength,
@@ -19,7 +20,41 @@ import {
 } from './stream.ts';
 import { failure, Random } from './vectors/random.kit.ts';
 
+test('the numbers are those of docs/format.md §4', () => {
+  expect([HEADER_SIZE, TAG_SIZE, SEGMENT_SIZE, FIRST_PLAIN, PLAIN]).toEqual([40, 16, 262_144, 262_088, 262_128]);
+  expect([PIECE_SIZE, PIECE_SIZE / SEGMENT_SIZE, MAX_STREAM]).toEqual([8_388_608, 32, 8_796_093_022_208]);
+});
+
+/** The length of the formula in docs/format.md §4, in arithmetic without limits. */
+function lengthOf(p: bigint): bigint {
+  const n = p <= 262_088n ? 1n : 1n + (p - 262_088n + 262_127n) / 262_128n;
+  return 40n + p + 16n * n;
+}
+
 describe('lengths', () => {
+  test('follow the formula, beside every border of segments too', () => {
+    const random = new Random(31);
+    for (let i = 0; i < 1000; i++) {
+      const near = FIRST_PLAIN + random.below(2 ** random.below(25)) * PLAIN + random.below(5) - 2;
+      for (const p of [Math.max(near, 0), random.below(2 ** 42)]) {
+        expect(BigInt(streamLength(p))).toBe(lengthOf(BigInt(p)));
+      }
+    }
+  });
+
+  test('of pieces: each holds 32 segments, the last one what is left', () => {
+    for (const [length, pieces] of [
+      [1, 1],
+      [PIECE_SIZE - 1, 1],
+      [PIECE_SIZE, 1],
+      [PIECE_SIZE + 1, 2],
+      [2 * PIECE_SIZE, 2],
+      [MAX_STREAM, 2 ** 20],
+    ] as const) {
+      expect(pieceCount(length)).toBe(pieces);
+    }
+  });
+
   test.each([
     [0, 1, 56],
     [FIRST_PLAIN, 1, SEGMENT_SIZE],
@@ -48,7 +83,14 @@ describe('lengths', () => {
     const largest = 2 ** 43 - 2 ** 37;
     expect(streamLengthOf(largest)).toBeLessThan(MAX_STREAM);
     expect(pieceCount(MAX_STREAM)).toBe(2 ** 20);
+    // The longest that fits fills its 2^25 segments; with one byte more there is a segment more.
+    const most = MAX_STREAM - HEADER_SIZE - TAG_SIZE * 2 ** 25;
+    expect(streamLength(most)).toBe(MAX_STREAM);
+    expect(await failure(() => streamLength(most + 1))).toBe('length');
+    expect(await failure(() => streamLength(Number.NaN))).toBe('length');
     expect(await failure(() => streamLengthOf(2 ** 43))).toBe('length');
+    // That of a padded plaintext, had it a stream.
+    expect(await failure(() => plainLength(Number(lengthOf(2n ** 43n))))).toBe('length');
     expect(await failure(() => streamLengthOf(2 ** 52))).toBe('length');
     expect(await failure(() => plainLength(2 ** 44))).toBe('length');
   });
@@ -96,6 +138,44 @@ describe('segments', () => {
         const segment = segmentAt(index, length);
         expect(Buffer.compare(ciphertext, stream.subarray(segment.from, segment.to))).toBe(0);
       }
+    }
+  });
+});
+
+describe('a segment anywhere in the largest stream', () => {
+  const length = streamLengthOf(2 ** 43 - 2 ** 37);
+  const count = length / SEGMENT_SIZE;
+
+  test('is found by every byte that it holds', () => {
+    const random = new Random(17);
+    for (let i = 0; i < 500; i++) {
+      const index = random.below(Math.ceil(count));
+      const { plainFrom, plainTo, from, to, last } = segmentAt(index, length);
+      expect([segmentOf(plainFrom), segmentOf(plainTo - 1)]).toEqual([index, index]);
+      if (!last) expect(segmentOf(plainTo)).toBe(index + 1);
+      expect(to - from).toBe(plainTo - plainFrom + TAG_SIZE);
+      expect(from).toBe(index === 0 ? HEADER_SIZE : index * SEGMENT_SIZE);
+    }
+  });
+
+  test('is the last at its end alone', () => {
+    const end = Math.ceil(count) - 1;
+    expect([end - 2, end - 1, end].map((i) => segmentAt(i, length).last)).toEqual([false, false, true]);
+    expect(segmentAt(end, length).to).toBe(length);
+    for (const beyond of [end + 1, end + 2]) expect(() => segmentAt(beyond, length)).toThrow(RangeError);
+  });
+
+  test('lies within the span of any range that meets it, and of no other', () => {
+    const random = new Random(18);
+    const p = plainLength(length);
+    for (let i = 0; i < 300; i++) {
+      const offset = random.below(p - 2 ** 22);
+      const size = 1 + random.below(2 ** random.below(22));
+      const span = spanOf(offset, size, length);
+      const [first, last] = [segmentAt(span.first, length), segmentAt(span.last, length)];
+      expect(first.plainFrom <= offset && offset < first.plainTo).toBe(true);
+      expect(last.plainFrom < offset + size && offset + size <= last.plainTo).toBe(true);
+      expect([span.from, span.to]).toEqual([first.from, last.to]);
     }
   });
 });

@@ -1,7 +1,8 @@
 import { describe, expect, test } from 'vitest';
-import { type ContentKeys, newHead } from './seal.ts';
+import { cuts, loadBlake3, MAX_BLOB, rootOf } from './blob.ts';
+import { type ContentKeys, newHead, parseHeader } from './seal.ts';
 import { HEADER_SIZE, SEGMENT_SIZE, streamLengthOf } from './stream.ts';
-import { pattern } from './vectors/case.kit.ts';
+import { pattern, toHex } from './vectors/case.kit.ts';
 import { failure, flip, Random } from './vectors/random.kit.ts';
 import { openStream, sealStream } from './whole.ts';
 
@@ -35,6 +36,56 @@ describe('a whole stream', () => {
   test('never has the head of another', () => {
     const heads = Array.from({ length: 50 }, () => Buffer.from(newHead().salt).toString('hex'));
     expect(new Set(heads).size).toBe(50);
+  });
+});
+
+describe('what is said of a sealed stream', () => {
+  test.each([1000, 8_000_000, 17_000_000])('of %d bytes: its head, its pieces by name, its root', async (size) => {
+    const { stream, head, names, root } = await sealStream(keys, pattern(size));
+    expect(parseHeader(stream)).toEqual(head);
+    const blake3 = await loadBlake3();
+    const cut = cuts(stream.length).map((n, i) => stream.subarray(i * MAX_BLOB, i * MAX_BLOB + n));
+    expect(names.map(toHex)).toEqual(cut.map((piece) => toHex(blake3.hash(piece))));
+    expect(root).toEqual(rootOf(blake3, names));
+  });
+
+  test('is fresh each time, and under the same head the same', async () => {
+    const [one, other] = [await sealStream(keys, pattern(1000)), await sealStream(keys, pattern(1000))];
+    expect(toHex(other.head.salt)).not.toBe(toHex(one.head.salt));
+    expect(toHex(other.head.prefix)).not.toBe(toHex(one.head.prefix));
+    for (const what of ['stream', 'commitment', 'root'] as const) expect(other[what]).not.toEqual(one[what]);
+    expect(await sealStream(keys, pattern(1000), one.head)).toEqual(one);
+  });
+
+  test('the plaintext given stays as it is', async () => {
+    const plaintext = pattern(5000);
+    await sealStream(keys, plaintext);
+    expect(Buffer.compare(plaintext, pattern(5000))).toBe(0);
+  });
+});
+
+describe('a stream of another length than its descriptor’s is refused before any key is made', () => {
+  test.each([0, 1020, 262_088, 300_000])('of %d bytes', async (size) => {
+    const { stream, content } = await sealed(size);
+    const longer = (n: number) => {
+      const out = new Uint8Array(stream.length + n);
+      out.set(stream);
+      return out;
+    };
+    const wrong = { ...content, commitment: new Uint8Array(32) };
+    for (const other of [
+      longer(1),
+      longer(16),
+      longer(SEGMENT_SIZE),
+      stream.slice(0, -1),
+      stream.slice(0, HEADER_SIZE),
+    ]) {
+      expect(await failure(() => openStream(wrong, keys.releaseKey, other))).toBe('length');
+    }
+    for (const trueSize of [size + 100_000, 2 ** 43, 2 ** 53 - 1]) {
+      expect(await failure(() => openStream({ ...wrong, trueSize }, keys.releaseKey, stream))).toBe('length');
+    }
+    expect(await failure(() => openStream(wrong, keys.releaseKey, stream))).toBe('commitment');
   });
 });
 
