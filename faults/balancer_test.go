@@ -95,6 +95,10 @@ type service struct {
 	servers  [3]*process
 }
 
+// serversNodeTimeout is longer than nodeTimeout: what one server hears of a node
+// the others see up to three seconds later.
+const serversNodeTimeout = "8s"
+
 // startService starts servers that share the keys of the first one, and nodes,
 // all of which reach the servers through the balancer.
 func startService(t *testing.T, postgres *postgrestest.Server, name string) *service {
@@ -170,7 +174,7 @@ func (s *service) start(n int) {
 		s.ports[name] = freePort(s.t)
 	}
 	s.servers[n] = start(s.owner, name, append([]string{programs.holdfast, "server", "--data", s.folder(n),
-		"--listen", fmt.Sprintf("127.0.0.1:%d", s.ports[name]), "--node-timeout", nodeTimeout, "--sweep-every", sweepEvery}, s.database...)...)
+		"--listen", fmt.Sprintf("127.0.0.1:%d", s.ports[name]), "--node-timeout", serversNodeTimeout, "--sweep-every", sweepEvery}, s.database...)...)
 }
 
 // number runs a query for one number beside the servers.

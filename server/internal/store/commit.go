@@ -23,7 +23,7 @@ const anyNode = 0
 
 // CommitUpload implements upload.Store.
 func (s *Store) CommitUpload(ctx context.Context, wanted id.Upload, f func(upload.Upload, upload.Tx) error) error {
-	return s.write(ctx, func(tx *sql.Tx) error {
+	return s.writeIn(ctx, s.dialect.commit, func(tx *sql.Tx) error {
 		// The same commit may come twice at once: the second one waits here, and then
 		// sees that the upload is committed.
 		if err := exec(ctx, tx, "take upload", `UPDATE upload SET state = state WHERE id = $1`, wanted[:]); err != nil {

@@ -48,9 +48,14 @@ var postgresDialect = &dialect{
 	words:      strings.NewReplacer(),
 	write:      &sql.TxOptions{Isolation: sql.LevelSerializable},
 	read:       &sql.TxOptions{Isolation: sql.LevelRepeatableRead, ReadOnly: true},
-	attempts:   pgAttempts,
-	scrub:      func(context.Context, *sql.DB) error { return nil }, // its log is its own affair (docs/operating.md)
-	place:      func(ctx context.Context, db *sql.DB) (func(), error) { return advisoryLock(ctx, db, pgPlacing) },
+	// One that brings an upload may last, and would lose to every shorter one that
+	// changes a count meanwhile. It needs no more than this: it holds its upload's
+	// row, all other rows that it reads or changes are that upload's, and counts it
+	// changes by as much, whatever they are.
+	commit:   &sql.TxOptions{Isolation: sql.LevelReadCommitted},
+	attempts: pgAttempts,
+	scrub:    func(context.Context, *sql.DB) error { return nil }, // its log is its own affair (docs/operating.md)
+	place:    func(ctx context.Context, db *sql.DB) (func(), error) { return advisoryLock(ctx, db, pgPlacing) },
 }
 
 // isPostgres tells an address from a path.

@@ -89,9 +89,9 @@ func emptied(t *testing.T) *Store {
 	return migrated.kept
 }
 
-// TestContractsSendEveryStatement: no statement of the source is left out by the
+// TestEveryStatementIsSent: no statement of the source is left out by the
 // contracts, which run on every database: so every one was tried on every one.
-func TestContractsSendEveryStatement(t *testing.T) {
+func TestEveryStatementIsSent(t *testing.T) {
 	open := func(t *testing.T) *Store {
 		s, err := openSQLite(t.Context(), "recording", filepath.Join(t.TempDir(), "holdfast.db"))
 		if err != nil {

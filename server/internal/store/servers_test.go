@@ -15,6 +15,8 @@ import (
 	"time"
 
 	"holdfast/format/id"
+	"holdfast/server/internal/fleet"
+	"holdfast/server/internal/placement"
 	"holdfast/server/internal/servertest"
 	"holdfast/server/internal/share"
 	"holdfast/server/internal/storetest"
@@ -77,6 +79,43 @@ func TestDownloadsAcrossServers(t *testing.T) {
 	wg.Wait()
 	if started.Load() != 10 {
 		t.Errorf("%d downloads started, the limit is 10", started.Load())
+	}
+}
+
+// TestLongCommits: a commit that lasts does not lose to the short work of other
+// servers, which does not wait for it.
+func TestLongCommits(t *testing.T) {
+	servers := three(t)
+	ctx := t.Context()
+	nodes := servertest.NewFleet(t, 2)
+	storetest.Admit(t, servers[0], nodes.Nodes...)
+	open := func(s *Store) (u upload.Upload, err error) {
+		u = upload.Upload{ID: id.New[id.Upload](), State: upload.Open, Budget: 1000, Secret: id.New32(), Chains: []placement.Chain{nodes.IDs()}}
+		return u, s.OpenUpload(ctx, u, 1<<40, 1000)
+	}
+	u, err := open(servers[0])
+	if err != nil {
+		t.Fatal(err)
+	}
+	times := 0
+	err = servers[0].CommitUpload(ctx, u.ID, func(_ upload.Upload, tx upload.Tx) error {
+		times++
+		if err := tx.AddBlob(ctx, upload.Blob{Name: id.Name{1}, Size: 1}); err != nil {
+			return err
+		}
+		if _, err := open(servers[1]); err != nil {
+			t.Error(err)
+		}
+		if err := servers[2].SaveBeats(ctx, []fleet.Beat{{Node: nodes.IDs()[0], SeenAt: 5}}, time.Unix(5, 0)); err != nil {
+			t.Error(err)
+		}
+		return tx.Close(ctx, 1, []byte("digest"), []byte("answer"), nodes.IDs())
+	})
+	if err != nil || times != 1 {
+		t.Errorf("tried %d times: %v", times, err)
+	}
+	if sum, err := servers[1].Reserved(ctx); err != nil || sum != 1000 {
+		t.Errorf("%d bytes are reserved, %v", sum, err)
 	}
 }
 

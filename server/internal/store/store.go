@@ -38,8 +38,9 @@ type Store struct {
 type dialect struct {
 	migrations goose.Dialect
 	words      *strings.Replacer // exchanged in migrations
-	// write and read begin transactions.
-	write, read *sql.TxOptions
+	// write, read and commit begin transactions; commit those that bring an upload,
+	// which may last.
+	write, read, commit *sql.TxOptions
 	// attempts at a transaction that met others.
 	attempts int
 	// scrub leaves nothing readable of what was deleted, as far as the database can.
@@ -72,8 +73,12 @@ func (s *Store) Close() error { return errors.Join(s.reader.Close(), s.writer.Cl
 // fence of ctx, if there is one, is checked first. f may run again when the
 // transaction met others: it changes nothing outside of it before it returns.
 func (s *Store) write(ctx context.Context, f func(tx *sql.Tx) error) error {
+	return s.writeIn(ctx, s.dialect.write, f)
+}
+
+func (s *Store) writeIn(ctx context.Context, isolation *sql.TxOptions, f func(tx *sql.Tx) error) error {
 	return s.retry(ctx, func() error {
-		tx, err := s.writer.BeginTx(ctx, s.dialect.write)
+		tx, err := s.writer.BeginTx(ctx, isolation)
 		if err != nil {
 			return fmt.Errorf("begin: %w", err)
 		}

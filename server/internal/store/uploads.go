@@ -257,7 +257,7 @@ func (s *Store) OverdueUploads(ctx context.Context, now int64, limit int) (overd
 // ForgetUploads implements upload.Store.
 func (s *Store) ForgetUploads(ctx context.Context, before int64, limit int) (n int, err error) {
 	err = s.write(ctx, func(tx *sql.Tx) error {
-		nums, err := numbers(ctx, tx, `SELECT num FROM upload WHERE state <> 1 AND secret IS NOT NULL AND closed_day < $1 ORDER BY closed_day LIMIT $2`, before, limit)
+		nums, err := numbers(ctx, tx, `SELECT num FROM upload WHERE state <> 1 AND secret IS NOT NULL AND closed_day < $1 ORDER BY closed_day, num LIMIT $2`, before, limit)
 		if err != nil {
 			return fmt.Errorf("list uploads to forget: %w", err)
 		}
