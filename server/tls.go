@@ -5,6 +5,7 @@ import (
 	"log"
 	"net"
 	"net/http"
+	"strings"
 	"time"
 
 	"holdfast/certs"
@@ -79,7 +80,7 @@ func (s *Server) base(address net.Addr) string {
 	case s.certs == nil:
 		return "http://" + address.String()
 	case s.cfg.PublicURL != "":
-		return s.cfg.PublicURL
+		return strings.TrimRight(s.cfg.PublicURL, "/")
 	}
 	return "https://" + address.String()
 }

@@ -29,7 +29,7 @@ func secureConfig(t *testing.T, ca *certtest.Authority) Config {
 }
 
 // visitor reaches secureHost by dial, with HTTP/2 or without.
-func visitor(t *testing.T, roots *x509.CertPool, two bool, dial func(context.Context) (net.Conn, error)) *http.Client {
+func visitor(t testing.TB, roots *x509.CertPool, two bool, dial func(context.Context) (net.Conn, error)) *http.Client {
 	t.Helper()
 	var protocols http.Protocols
 	protocols.SetHTTP1(!two)
@@ -54,6 +54,8 @@ func TestTLS(t *testing.T) {
 	cfg.Listen = taken.Addr().String()
 	taken.Close()
 	ready := make(chan string, 1)
+	base := cfg.PublicURL
+	cfg.PublicURL += "/"
 	cfg.Ready = func(base string) { ready <- base }
 	s, err := New(cfg)
 	if err != nil {
@@ -63,9 +65,9 @@ func TestTLS(t *testing.T) {
 	ended := make(chan error, 1)
 	go func() { ended <- s.Run(ctx) }()
 	select {
-	case base := <-ready:
-		if base != cfg.PublicURL {
-			t.Errorf("ready at %s", base)
+	case said := <-ready:
+		if said != base {
+			t.Errorf("ready at %s", said)
 		}
 	case err := <-ended:
 		t.Fatal(err)
@@ -76,7 +78,7 @@ func TestTLS(t *testing.T) {
 	for major, two := range map[int]bool{1: false, 2: true} {
 		client := visitor(t, ca.Pool(), two, dial)
 		for _, path := range []string{"/", "/api/v1/info?v=1", "/nowhere"} {
-			res, err := client.Get(cfg.PublicURL + path)
+			res, err := client.Get(base + path)
 			if err != nil {
 				t.Fatal(err)
 			}
