@@ -4,7 +4,9 @@ import (
 	"context"
 	"crypto/tls"
 	"crypto/x509"
+	"encoding/binary"
 	"errors"
+	"fmt"
 	"io"
 	"net"
 	"net/http"
@@ -285,6 +287,60 @@ func TestSlowBodyByHTTP2(t *testing.T) {
 		<-slow // refused or reset
 		if took := time.Since(begun); took > api.OpenUpload.Timeout+time.Second {
 			t.Errorf("a body that does not come holds a stream for %s", took)
+		}
+	})
+}
+
+// TestLimitsOfHTTP2: what the server announces, and net/http holds callers to
+// (RFC 9113 §6.5.2).
+func TestLimitsOfHTTP2(t *testing.T) {
+	inMemory(t, func(t *testing.T, m *memory, ca *certtest.Authority) {
+		near, _ := m.dial(t.Context())
+		defer near.Close()
+		c := tls.Client(near, &tls.Config{RootCAs: ca.Pool(), ServerName: secureHost, NextProtos: []string{"h2"}})
+		if _, err := io.WriteString(c, "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\x00\x00\x00\x04\x00\x00\x00\x00\x00"); err != nil {
+			t.Fatal(err)
+		}
+		head := make([]byte, 9)
+		if _, err := io.ReadFull(c, head); err != nil || head[3] != 4 {
+			t.Fatalf("not its settings first: %x, %v", head, err)
+		}
+		body := make([]byte, int(head[1])<<8|int(head[2]))
+		if _, err := io.ReadFull(c, body); err != nil {
+			t.Fatal(err)
+		}
+		have := map[uint16]uint32{}
+		for ; len(body) >= 6; body = body[6:] {
+			have[binary.BigEndian.Uint16(body)] = binary.BigEndian.Uint32(body[2:])
+		}
+		const streams, window, headers = 3, 4, 6
+		if have[streams] != 16 || have[window] != 256<<10 || have[headers] < 8<<10 || have[headers] > 9<<10 {
+			t.Errorf("announced %v", have)
+		}
+	})
+}
+
+// TestManyHeadersByHTTP2: unpacked headers are bounded, since few
+// bytes on the line can stand for many.
+func TestManyHeadersByHTTP2(t *testing.T) {
+	inMemory(t, func(t *testing.T, m *memory, ca *certtest.Authority) {
+		client := visitor(t, ca.Pool(), true, m.dial)
+		defer client.CloseIdleConnections()
+		for bytes, good := range map[int]bool{2 << 10: true, 16 << 10: false} {
+			req, err := http.NewRequestWithContext(t.Context(), "GET", "https://"+secureHost+"/", nil)
+			if err != nil {
+				t.Fatal(err)
+			}
+			for i := range bytes / 64 {
+				req.Header.Set(fmt.Sprintf("X-%04d", i), "1234567890123456789012")
+			}
+			res, err := client.Do(req)
+			if err == nil {
+				res.Body.Close()
+			}
+			if taken := err == nil && res.StatusCode == http.StatusNotFound; taken != good {
+				t.Errorf("%d bytes: taken %v, %v", bytes, taken, err)
+			}
 		}
 	})
 }
