@@ -8,6 +8,7 @@ package cluster
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"net/http"
 	"path/filepath"
@@ -15,6 +16,8 @@ import (
 	"testing"
 	"time"
 
+	"holdfast/api"
+	"holdfast/certs/certtest"
 	"holdfast/client/home"
 	"holdfast/client/transfer"
 	"holdfast/server"
@@ -41,6 +44,8 @@ type Config struct {
 	// Nodes to start and to let join; nil stands for Three.
 	Nodes  []NodeSpec
 	Limits server.Limits
+	// TLS has all of them speak TLS, as programs do beyond loopback.
+	TLS bool
 }
 
 // Cluster is a running service.
@@ -51,6 +56,7 @@ type Cluster struct {
 	Clock  *Clock
 
 	tb testing.TB
+	ca string // file with the authority, where TLS is spoken
 }
 
 // Start starts the server and the nodes, each of which has joined and shown a
@@ -63,6 +69,9 @@ func Start(tb testing.TB, cfg Config) *Cluster {
 	dir := tb.TempDir()
 	c := &Cluster{tb: tb, Clock: &Clock{at: time.Now().Truncate(time.Second)}}
 	c.Server = &Server{tb: tb, clock: c.Clock, limits: cfg.Limits, dir: filepath.Join(dir, "server"), front: front{tap: &Tap{}}}
+	if cfg.TLS {
+		c.secure(&c.Server.front)
+	}
 	tb.Cleanup(c.stop)
 	c.Server.Start()
 	c.URL = c.Server.front.url()
@@ -73,9 +82,22 @@ func Start(tb testing.TB, cfg Config) *Cluster {
 }
 
 func (c *Cluster) add(dir string, spec NodeSpec) {
-	n := &Node{Spec: spec, tb: c.tb, clock: c.Clock, server: c.Server, dir: dir, front: front{tap: &Tap{}}}
+	n := &Node{Spec: spec, tb: c.tb, clock: c.Clock, server: c.Server, dir: dir, front: front{tap: &Tap{}, tls: c.Server.front.tls}, ca: c.ca}
 	c.Nodes = append(c.Nodes, n)
 	n.Start()
+}
+
+// secure gives a front a certificate for loopback, from an authority of the cluster's own.
+func (c *Cluster) secure(f *front) {
+	c.tb.Helper()
+	ca := certtest.New(c.tb)
+	certFile, keyFile := ca.Issue(c.tb, c.tb.TempDir(), certtest.For("127.0.0.1"))
+	pair, err := tls.LoadX509KeyPair(certFile, keyFile)
+	if err != nil {
+		c.tb.Fatal(err)
+	}
+	c.ca = ca.File
+	f.tls = &tls.Config{Certificates: []tls.Certificate{pair}, MinVersion: tls.VersionTLS13}
 }
 
 func (c *Cluster) stop() {
@@ -120,7 +142,11 @@ func (c *Cluster) ClientAt(tb testing.TB, folder string) *transfer.Client {
 	if err != nil {
 		tb.Fatal(err)
 	}
-	web := transfer.NewHTTP(nil)
+	trust, err := api.Trust(c.ca)
+	if err != nil {
+		tb.Fatal(err)
+	}
+	web := transfer.NewHTTP(trust)
 	tb.Cleanup(web.CloseIdleConnections)
 	client, err := transfer.New(c.URL, web, dir)
 	if err != nil {

@@ -2,6 +2,7 @@ package cluster
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"io"
 	"log"
@@ -16,7 +17,8 @@ import (
 // front serves a handler on loopback, always at the same address once it has one.
 type front struct {
 	tap    *Tap
-	addr   string // "" before the first time
+	addr   string      // "" before the first time
+	tls    *tls.Config // nil for plain HTTP
 	server *http.Server
 	ended  chan error
 }
@@ -34,11 +36,19 @@ func (f *front) listen() (net.Listener, error) {
 	return l, err
 }
 
-func (f *front) url() string { return "http://" + f.addr }
+func (f *front) url() string {
+	if f.tls != nil {
+		return "https://" + f.addr
+	}
+	return "http://" + f.addr
+}
 
 func (f *front) serve(l net.Listener, h http.Handler) {
 	f.server = &http.Server{Handler: f.tap.over(h), ReadHeaderTimeout: 10 * time.Second, ErrorLog: log.New(io.Discard, "", 0)}
 	f.ended = make(chan error, 1)
+	if f.tls != nil {
+		l = tls.NewListener(l, f.tls)
+	}
 	go func() { f.ended <- f.server.Serve(l) }()
 }
 

@@ -33,6 +33,7 @@ type Node struct {
 	server *Server
 	dir    string
 	front  front
+	ca     string
 	node   *node.Node // nil while it is stopped
 }
 
@@ -54,7 +55,7 @@ func (n *Node) Start() {
 		capacity = nodeCapacity
 	}
 	n.node, err = node.New(node.Config{
-		Data: n.dir, Server: n.server.front.url(), Invite: invite, Listener: listener, Capacity: capacity, TrashDays: node.DefaultTrashDays,
+		CA: n.ca, PublicURL: n.front.url(), Data: n.dir, Server: n.server.front.url(), Invite: invite, Listener: listener, Capacity: capacity, TrashDays: node.DefaultTrashDays,
 		Operator: n.Spec.Operator, Jurisdiction: n.Spec.Jurisdiction, Parent: n.Spec.Parent, Site: n.Spec.Site, Storage: n.Spec.Storage,
 		Now: n.clock.Now, Version: "cluster",
 	})

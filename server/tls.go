@@ -5,19 +5,24 @@ import (
 	"log"
 	"net"
 	"net/http"
+	"strings"
 	"time"
 
 	"holdfast/certs"
 )
 
 const (
-	// streamsMost is how many requests a connection may have under way: browsers ask
-	// for the page's assets and at most a few calls at once.
-	streamsMost = 64
+	// streamsMost is how many requests a connection may have under way; a browser's
+	// next ones wait their turn. By HTTP/1.1 it is one, so that this multiplies what
+	// strangers can hold.
+	streamsMost = 16
+	// streamHeader bounds the headers of a request, as much as they are unpacked: few
+	// bytes on the line can stand for many.
+	streamHeader = 8 << 10
 	// streamBytes is what a caller may send ahead of what is read of it, by each
 	// request and by all of a connection. The largest bodies are pages of 4 MiB, which
-	// then take a second with a round trip of 60 ms; and what all connections can
-	// make the server keep stays within 256 MiB.
+	// then take a second with a round trip of 60 ms; and bodies that nobody reads yet
+	// stay within 256 MiB on all connections.
 	streamBytes = 256 << 10
 	// stuckTimeout ends a connection that takes nothing.
 	stuckTimeout = 30 * time.Second
@@ -56,7 +61,7 @@ func (s *Server) httpServer(doors *doors) *http.Server {
 		ErrorLog: log.New(io.Discard, "", 0), // its lines name the callers' addresses
 	}
 	if s.certs != nil {
-		server.TLSConfig = s.certs.Config()
+		server.TLSConfig, server.MaxHeaderBytes = s.certs.Config(), streamHeader
 		server.HTTP2 = &http.HTTP2Config{
 			MaxConcurrentStreams: streamsMost, MaxReceiveBufferPerConnection: streamBytes, MaxReceiveBufferPerStream: streamBytes,
 			WriteByteTimeout: stuckTimeout,
@@ -79,7 +84,7 @@ func (s *Server) base(address net.Addr) string {
 	case s.certs == nil:
 		return "http://" + address.String()
 	case s.cfg.PublicURL != "":
-		return s.cfg.PublicURL
+		return strings.TrimRight(s.cfg.PublicURL, "/")
 	}
 	return "https://" + address.String()
 }

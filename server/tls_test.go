@@ -4,7 +4,9 @@ import (
 	"context"
 	"crypto/tls"
 	"crypto/x509"
+	"encoding/binary"
 	"errors"
+	"fmt"
 	"io"
 	"net"
 	"net/http"
@@ -29,7 +31,7 @@ func secureConfig(t *testing.T, ca *certtest.Authority) Config {
 }
 
 // visitor reaches secureHost by dial, with HTTP/2 or without.
-func visitor(t *testing.T, roots *x509.CertPool, two bool, dial func(context.Context) (net.Conn, error)) *http.Client {
+func visitor(t testing.TB, roots *x509.CertPool, two bool, dial func(context.Context) (net.Conn, error)) *http.Client {
 	t.Helper()
 	var protocols http.Protocols
 	protocols.SetHTTP1(!two)
@@ -54,6 +56,8 @@ func TestTLS(t *testing.T) {
 	cfg.Listen = taken.Addr().String()
 	taken.Close()
 	ready := make(chan string, 1)
+	base := cfg.PublicURL
+	cfg.PublicURL += "/"
 	cfg.Ready = func(base string) { ready <- base }
 	s, err := New(cfg)
 	if err != nil {
@@ -63,9 +67,9 @@ func TestTLS(t *testing.T) {
 	ended := make(chan error, 1)
 	go func() { ended <- s.Run(ctx) }()
 	select {
-	case base := <-ready:
-		if base != cfg.PublicURL {
-			t.Errorf("ready at %s", base)
+	case said := <-ready:
+		if said != base {
+			t.Errorf("ready at %s", said)
 		}
 	case err := <-ended:
 		t.Fatal(err)
@@ -76,7 +80,7 @@ func TestTLS(t *testing.T) {
 	for major, two := range map[int]bool{1: false, 2: true} {
 		client := visitor(t, ca.Pool(), two, dial)
 		for _, path := range []string{"/", "/api/v1/info?v=1", "/nowhere"} {
-			res, err := client.Get(cfg.PublicURL + path)
+			res, err := client.Get(base + path)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -283,6 +287,60 @@ func TestSlowBodyByHTTP2(t *testing.T) {
 		<-slow // refused or reset
 		if took := time.Since(begun); took > api.OpenUpload.Timeout+time.Second {
 			t.Errorf("a body that does not come holds a stream for %s", took)
+		}
+	})
+}
+
+// TestLimitsOfHTTP2: what the server announces, and net/http holds callers to
+// (RFC 9113 §6.5.2).
+func TestLimitsOfHTTP2(t *testing.T) {
+	inMemory(t, func(t *testing.T, m *memory, ca *certtest.Authority) {
+		near, _ := m.dial(t.Context())
+		defer near.Close()
+		c := tls.Client(near, &tls.Config{RootCAs: ca.Pool(), ServerName: secureHost, NextProtos: []string{"h2"}})
+		if _, err := io.WriteString(c, "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\x00\x00\x00\x04\x00\x00\x00\x00\x00"); err != nil {
+			t.Fatal(err)
+		}
+		head := make([]byte, 9)
+		if _, err := io.ReadFull(c, head); err != nil || head[3] != 4 {
+			t.Fatalf("not its settings first: %x, %v", head, err)
+		}
+		body := make([]byte, int(head[1])<<8|int(head[2]))
+		if _, err := io.ReadFull(c, body); err != nil {
+			t.Fatal(err)
+		}
+		have := map[uint16]uint32{}
+		for ; len(body) >= 6; body = body[6:] {
+			have[binary.BigEndian.Uint16(body)] = binary.BigEndian.Uint32(body[2:])
+		}
+		const streams, window, headers = 3, 4, 6
+		if have[streams] != 16 || have[window] != 256<<10 || have[headers] < 8<<10 || have[headers] > 9<<10 {
+			t.Errorf("announced %v", have)
+		}
+	})
+}
+
+// TestManyHeadersByHTTP2: unpacked headers are bounded, since few
+// bytes on the line can stand for many.
+func TestManyHeadersByHTTP2(t *testing.T) {
+	inMemory(t, func(t *testing.T, m *memory, ca *certtest.Authority) {
+		client := visitor(t, ca.Pool(), true, m.dial)
+		defer client.CloseIdleConnections()
+		for bytes, good := range map[int]bool{2 << 10: true, 16 << 10: false} {
+			req, err := http.NewRequestWithContext(t.Context(), "GET", "https://"+secureHost+"/", nil)
+			if err != nil {
+				t.Fatal(err)
+			}
+			for i := range bytes / 64 {
+				req.Header.Set(fmt.Sprintf("X-%04d", i), "1234567890123456789012")
+			}
+			res, err := client.Do(req)
+			if err == nil {
+				res.Body.Close()
+			}
+			if taken := err == nil && res.StatusCode == http.StatusNotFound; taken != good {
+				t.Errorf("%d bytes: taken %v, %v", bytes, taken, err)
+			}
 		}
 	})
 }
