@@ -68,7 +68,7 @@ func (e Endpoint[Req, Res]) call(ctx context.Context, c Caller, args Args, req R
 	}
 	httpRes, err := c.HTTP.Do(httpReq)
 	if err != nil {
-		return res, fmt.Errorf("%w: %w", ErrUnreachable, redact(err))
+		return res, Unreachable(redact(err))
 	}
 	defer httpRes.Body.Close()
 	if httpRes.StatusCode >= 300 {

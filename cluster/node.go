@@ -41,7 +41,7 @@ type Node struct {
 func (n *Node) Start() {
 	n.tb.Helper()
 	ctx := context.Background()
-	invite, _, err := server.Invite(ctx, n.server.dir, n.clock.Now(), inviteLife)
+	invite, _, err := server.Invite(ctx, server.Data{Dir: n.server.dir}, n.clock.Now(), inviteLife)
 	if err != nil {
 		n.tb.Fatal(err)
 	}

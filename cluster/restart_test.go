@@ -153,7 +153,7 @@ func TestWipedNode(t *testing.T) {
 	old := n.ID.String()
 	n.Stop()
 	n.Replace()
-	if _, err := server.RemoveNode(t.Context(), c.Server.Dir(), old); err != nil {
+	if _, err := server.RemoveNode(t.Context(), server.Data{Dir: c.Server.Dir()}, old); err != nil {
 		t.Fatal(err)
 	}
 	c.Clock.Add(2 * time.Second) // the server reads its members anew
@@ -163,7 +163,7 @@ func TestWipedNode(t *testing.T) {
 	if states[old].State != "removed" || states[n.ID.String()].State != "live" || old == n.ID.String() {
 		t.Errorf("after the exchange: %+v", states)
 	}
-	if _, err := server.RemoveNode(t.Context(), c.Server.Dir(), old); err == nil {
+	if _, err := server.RemoveNode(t.Context(), server.Data{Dir: c.Server.Dir()}, old); err == nil {
 		t.Error("removed twice")
 	}
 	arrives(t, c.Client(t), r, want)
@@ -173,7 +173,7 @@ func TestWipedNode(t *testing.T) {
 func TestRemovedNode(t *testing.T) {
 	c := cluster.Start(t, cluster.Config{})
 	n := c.Nodes[0]
-	removed, err := server.RemoveNode(t.Context(), c.Server.Dir(), n.ID.String())
+	removed, err := server.RemoveNode(t.Context(), server.Data{Dir: c.Server.Dir()}, n.ID.String())
 	must(t, err)
 	if removed.Operator != n.Spec.Operator || removed.State != "removed" {
 		t.Errorf("removed %+v", removed)
@@ -209,7 +209,7 @@ func TestRestoredDatabase(t *testing.T) {
 		code(t, n.Beat(t.Context()), api.HeartbeatInvalid)
 	}
 	must(t, client.Revoke(t.Context(), early.Handle, manage(early)))
-	epoch, err := server.RaiseEpoch(t.Context(), c.Server.Dir(), 1)
+	epoch, err := server.RaiseEpoch(t.Context(), server.Data{Dir: c.Server.Dir()}, 1)
 	if err != nil || epoch != 2 {
 		t.Fatalf("epoch %d: %v", epoch, err)
 	}

@@ -69,7 +69,7 @@ func (s *Server) Tap() *Tap { return s.front.tap }
 // States are the nodes as an operator sees them, by id.
 func (s *Server) States(ctx context.Context) map[string]server.NodeState {
 	s.tb.Helper()
-	nodes, err := server.Nodes(ctx, s.dir, nodeTimeout)
+	nodes, err := server.Nodes(ctx, server.Data{Dir: s.dir}, nodeTimeout)
 	if err != nil {
 		s.tb.Fatal(err)
 	}

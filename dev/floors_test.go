@@ -17,6 +17,7 @@ var floors = map[string]int{
 	"format/seal": 1, "format/blob": 1,
 	"format/descriptor": 2, "format/link": 2, "format/ticket": 2, "format/password": 2,
 	"api":    3,
+	"certs":  3,
 	"client": 4, "node": 4, "server": 4,
 	"cluster": 5,
 	"cmd":     6, "faults": 6, "threats": 6, "dev": 6,

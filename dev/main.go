@@ -3,7 +3,7 @@
 //	go run ./dev [flags of holdfast dev]   build what changed, run the whole service here
 //	go run ./dev test [stage…]             everything that must hold, with installation of what is missing
 //	go run ./dev gen                       make generated files anew
-//	go run ./dev measure [row…]            memory at 8 GiB and in browsers at 5 GiB, into docs/performance.md
+//	go run ./dev bench [row…]              figures, against peers that it installs, into docs/performance.md
 //	go run ./dev pictures                   take the README's pictures anew
 //	go run ./dev man                       write the manual page, docs/holdfast.1, from the verbs
 //	go run ./dev licences                  list what others made, with licences, into docs/third-party.md
@@ -23,7 +23,7 @@ import (
 	"syscall"
 )
 
-var errUsage = errors.New("usage: go run ./dev [test [stage…] | gen | measure [row…] | pictures | man | licences | release [VERSION] | web | mutants [name…] | flags of holdfast dev]")
+var errUsage = errors.New("usage: go run ./dev [test [stage…] | gen | bench [row…] | pictures | man | licences | release [VERSION] | web | mutants [name…] | flags of holdfast dev]")
 
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
@@ -52,8 +52,8 @@ func run(ctx context.Context, args []string) error {
 		return test(ctx, append([]string{"mutants"}, args[1:]...))
 	case "gen":
 		return generate(ctx)
-	case "measure":
-		return measure(ctx, args[1:])
+	case "bench":
+		return figures(ctx, args[1:])
 	case "pictures":
 		return pictures(ctx)
 	case "man":

@@ -106,7 +106,7 @@ func counted(t *tally, name string, err error) error {
 }
 
 func checkFormatted(ctx context.Context, t *tally) error {
-	out, err := exec.CommandContext(ctx, "gofmt", "-l", "api", "client", "cluster", "cmd", "dev", "faults", "format", "node", "server", "threats", "web/embed.go").CombinedOutput()
+	out, err := exec.CommandContext(ctx, "gofmt", "-l", "api", "certs", "client", "cluster", "cmd", "dev", "faults", "format", "node", "server", "threats", "web/embed.go").CombinedOutput()
 	if err == nil && len(out) > 0 {
 		err = fmt.Errorf("gofmt -w these: %s", strings.Fields(string(out)))
 	} else if err != nil {
@@ -122,7 +122,25 @@ func checkVet(ctx context.Context, t *tally) error {
 	if err := step(ctx, "tools", "go", "build", "-o", "../"+cacheDir+"/staticcheck", "honnef.co/go/tools/cmd/staticcheck"); err != nil {
 		return err
 	}
-	return counted(t, "staticcheck", step(ctx, ".", cacheDir+"/staticcheck", "./..."))
+	if err := counted(t, "staticcheck", step(ctx, ".", cacheDir+"/staticcheck", "./...")); err != nil {
+		return err
+	}
+	for _, system := range []string{"windows", "darwin"} {
+		if err := counted(t, "go vet for "+system, vetFor(ctx, system)); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// vetFor compiles, tests included, what contributors on another system have.
+func vetFor(ctx context.Context, system string) error {
+	cmd := command(ctx, ".", "go", "vet", "./...")
+	cmd.Env = append(os.Environ(), "GOOS="+system)
+	if out, err := cmd.Output(); err != nil {
+		return fmt.Errorf("GOOS=%s go vet ./...: %w\n%s", system, err, out)
+	}
+	return nil
 }
 
 // checkGenerated makes generated files anew in a clean tree and compares.

@@ -1,3 +1,5 @@
+//go:build linux
+
 package faults
 
 import (
@@ -11,6 +13,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -40,6 +43,10 @@ type fleet struct {
 	wrap map[string][]string
 	// inside puts words before the server's command.
 	inside []string
+	// database says where the server keeps its state, beside its folder.
+	database []string
+	// secure are flags of server and nodes for TLS, with trust those of nodes besides.
+	secure, trust []string
 }
 
 func newFleet(t *testing.T) *fleet {
@@ -64,8 +71,8 @@ func (f *fleet) startServer() {
 	if f.ports["server"] == 0 {
 		f.ports["server"] = freePort(f.t)
 	}
-	f.server = start(f.owner, "server", append(append([]string{}, f.inside...), programs.holdfast, "server", "--data", filepath.Join(f.dir, "server"),
-		"--listen", fmt.Sprintf("127.0.0.1:%d", f.ports["server"]), "--node-timeout", nodeTimeout, "--sweep-every", sweepEvery)...)
+	f.server = start(f.owner, "server", slices.Concat(f.inside, []string{programs.holdfast, "server", "--data", filepath.Join(f.dir, "server"),
+		"--listen", fmt.Sprintf("127.0.0.1:%d", f.ports["server"]), "--node-timeout", nodeTimeout, "--sweep-every", sweepEvery}, f.secure)...)
 }
 
 func (f *fleet) nodeData(j string) string {
@@ -97,13 +104,13 @@ func (f *fleet) startNode(j string, more ...string) *process {
 	if f.front[j] != "" {
 		argv = append(argv, "--public-url", f.front[j])
 	}
-	f.nodes[j] = start(f.owner, j, append(argv, more...)...)
+	f.nodes[j] = start(f.owner, j, slices.Concat(argv, f.secure, f.trust, more)...)
 	return f.nodes[j]
 }
 
 func (f *fleet) writeInvite(path string) {
 	f.t.Helper()
-	out, err := exec.Command(programs.holdfast, "admin", "invite", "--data", filepath.Join(f.dir, "server")).Output()
+	out, err := exec.Command(programs.holdfast, append([]string{"admin", "invite", "--data", filepath.Join(f.dir, "server")}, f.database...)...).Output()
 	if err != nil {
 		f.t.Fatalf("admin invite: %v", err)
 	}

@@ -1,7 +1,10 @@
+//go:build linux
+
 package faults
 
 import (
 	"bytes"
+	"crypto/tls"
 	"fmt"
 	"io"
 	"maps"
@@ -59,6 +62,9 @@ type fronts struct {
 
 	// names are the blobs that any node was asked to store, from the first header on.
 	names map[string]bool
+
+	// tls is what fronts serve, and what they trust; nil for plain HTTP.
+	tls *tls.Config
 
 	reads     int64
 	readMark  int64
@@ -164,7 +170,7 @@ func (f *fronts) before(t *testing.T, node, target string) string {
 	}
 	proxy := &httputil.ReverseProxy{
 		FlushInterval: -1,
-		Transport:     &http.Transport{DisableKeepAlives: true, DialContext: (&net.Dialer{Timeout: 2 * time.Second}).DialContext},
+		Transport:     &http.Transport{DisableKeepAlives: true, TLSClientConfig: f.tls, DialContext: (&net.Dialer{Timeout: 2 * time.Second}).DialContext},
 		Rewrite: func(r *httputil.ProxyRequest) {
 			r.SetURL(u)
 			r.Out.Host = r.In.Host
@@ -177,10 +183,14 @@ func (f *fronts) before(t *testing.T, node, target string) string {
 	if err != nil {
 		t.Fatal(err)
 	}
+	scheme := "http://"
+	if f.tls != nil {
+		l, scheme = tls.NewListener(l, f.tls), "https://"
+	}
 	server := &http.Server{Handler: f.watchRequests(node, proxy), ErrorLog: quiet}
 	go server.Serve(l) // ends with Close
 	t.Cleanup(func() { server.Close() })
-	return "http://" + l.Addr().String()
+	return scheme + l.Addr().String()
 }
 
 func (f *fronts) watchRequests(node string, next http.Handler) http.Handler {

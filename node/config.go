@@ -1,17 +1,15 @@
 package node
 
 import (
-	"crypto/tls"
-	"crypto/x509"
 	"errors"
 	"fmt"
 	"log/slog"
 	"net"
 	"net/url"
-	"os"
 	"strings"
 	"time"
 
+	"holdfast/certs"
 	"holdfast/format/ticket"
 )
 
@@ -127,18 +125,65 @@ func (c *Config) checkAddresses() error {
 			return err
 		}
 	}
-	if c.Listener != nil || c.TLSCert != "" {
+	if c.TLSCert != "" && strings.HasPrefix(c.PublicURL, "http:") {
+		return wrong("the public URL must begin with https:// where a certificate is given")
+	}
+	if c.Listener != nil {
 		return nil
 	}
 	host, _, err := net.SplitHostPort(c.Listen)
 	if err != nil {
 		return wrong("the address to listen on must be host:port: %v", err)
 	}
+	if c.TLSCert != "" {
+		return c.checkNamed(host)
+	}
 	if !loopback(host) {
 		return wrong("plain HTTP on %s would show tickets to everybody on the way: give a certificate with --tls-cert and --tls-key, "+
 			"or listen on 127.0.0.1 behind a TLS proxy and name its address with --public-url", c.Listen)
 	}
 	return nil
+}
+
+// checkNamed wants an address by which others find the node.
+func (c *Config) checkNamed(host string) error {
+	if ip := net.ParseIP(host); c.PublicURL == "" && (host == "" || ip != nil && ip.IsUnspecified()) {
+		return wrong("%q is every address of this machine and none that clients can call: name the node's own with --public-url", c.Listen)
+	}
+	return nil
+}
+
+// host is that by which others reach the node.
+func (c *Config) host() (string, error) {
+	if c.PublicURL != "" {
+		u, err := url.Parse(c.PublicURL)
+		if err != nil {
+			return "", wrong("the public URL: %v", err)
+		}
+		return u.Hostname(), nil
+	}
+	address := c.Listen
+	if c.Listener != nil {
+		address = c.Listener.Addr().String()
+	}
+	host, _, err := net.SplitHostPort(address)
+	return host, err
+}
+
+// certs opens the node's certificate; nil stands for plain HTTP.
+func (c *Config) certs() (*certs.Holder, error) {
+	if c.TLSCert == "" {
+		return nil, nil
+	}
+	host, err := c.host()
+	if err != nil {
+		return nil, err
+	}
+	held, err := certs.Open(certs.Options{Cert: c.TLSCert, Key: c.TLSKey, Host: host, Now: c.Now, Log: c.Log})
+	if err != nil {
+		return nil, fmt.Errorf("node: %w", err)
+	}
+	return held, nil
 }
 
 // checkBase wants https, or http on this machine.
@@ -156,23 +201,4 @@ func checkBase(what, base string) error {
 func loopback(host string) bool {
 	ip := net.ParseIP(host)
 	return host == "localhost" || ip != nil && ip.IsLoopback()
-}
-
-// trust is how servers and peers are checked; nil stands for the system's roots.
-func (c *Config) trust() (*tls.Config, error) {
-	if c.CA == "" {
-		return nil, nil
-	}
-	pem, err := os.ReadFile(c.CA)
-	if err != nil {
-		return nil, fmt.Errorf("node: %w", err)
-	}
-	roots, err := x509.SystemCertPool()
-	if err != nil {
-		return nil, fmt.Errorf("node: the system's certificates: %w", err)
-	}
-	if !roots.AppendCertsFromPEM(pem) {
-		return nil, wrong("%s has no certificate in PEM form", c.CA)
-	}
-	return &tls.Config{RootCAs: roots, MinVersion: tls.VersionTLS12}, nil
 }

@@ -215,6 +215,13 @@ func newFleet(t testing.TB, n int) *fleet {
 	return f
 }
 
+// tidy lets a node hear from the server that its clock is right, and tidies it.
+func (f *fleet) tidy(n *node.Node) {
+	f.t.Helper()
+	must(f.t, f.beat(n))
+	n.Tidy()
+}
+
 func (f *fleet) config(dir string) node.Config {
 	log := slog.New(slog.NewTextHandler(lockedBuffer{&sync.Mutex{}, f.logs}, &slog.HandlerOptions{Level: slog.LevelDebug}))
 	return node.Config{Data: dir, Server: f.URL, Invite: "good", Operator: "Example", Jurisdiction: "DE",

@@ -190,9 +190,54 @@ func TestOrdersAreDoneOnceAndReported(t *testing.T) {
 		t.Errorf("counters %+v", got)
 	}
 	f.clock.add(8 * 24 * time.Hour)
-	n.Tidy()
+	f.tidy(n)
 	if got := n.Store().Status(); got.Trash.Bytes != 0 || got.Held.Bytes != 5000 {
 		t.Errorf("after the trash: %+v", got)
+	}
+}
+
+// TestWrongClockDestroysNothing: fault 21. A machine that believes it is next year
+// keeps its trash, and what it knows of closed uploads, until the server agrees.
+func TestWrongClockDestroysNothing(t *testing.T) {
+	f := newFleet(t, 0)
+	dir := t.TempDir()
+	n, stop := f.add(dir, nil)
+	b := storetest.Make(id.New[id.Upload](), 1, 5000)
+	text := f.ticket(b.Key.Upload, budget, placeOf(n), nowhere)
+	must(t, storetest.Put(n.Store(), b, budget))
+	must(t, f.beat(n, f.order(n, 1, 1, b.Key.Upload)))
+	kept := func(when string) {
+		t.Helper()
+		n.Tidy()
+		if have := n.Store().Status().Trash.Bytes; have != 5000 {
+			t.Errorf("%s: %d bytes in the trash", when, have)
+		}
+	}
+	const year = 365 * 24 * time.Hour
+	f.clock.add(year)
+	kept("set ahead since the last heartbeat")
+	stop()
+	n, _ = f.add(dir, nil)
+	kept("started with a wrong clock")
+	right := f.clock.now().Add(-year).Unix()
+	f.set(func() { f.answer = api.HeartbeatResponse{Epoch: 1, Time: right} })
+	_, err := n.Beat(t.Context())
+	must(t, err)
+	kept("the server says another time")
+	f.set(func() { f.answer.Time = 0 })
+	_, err = n.Beat(t.Context())
+	must(t, err)
+	kept("the server says no time")
+	f.clock.add(-year)
+	kept("set right, but nobody has said so")
+	f.tidy(n)
+	kept("not a week yet")
+	want(t, f.put(n, text, 1, b).err, api.TicketInvalid) // it knows that the upload is closed
+	f.clock.add(8 * 24 * time.Hour)
+	kept("no heartbeat for a week")
+	f.tidy(n)
+	if have := n.Store().Status().Trash.Bytes; have != 0 {
+		t.Errorf("%d bytes in the trash after a week, by both clocks", have)
 	}
 }
 

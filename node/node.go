@@ -7,7 +7,6 @@ package node
 
 import (
 	"context"
-	"crypto/tls"
 	"errors"
 	"fmt"
 	"net"
@@ -17,6 +16,7 @@ import (
 	"time"
 
 	"holdfast/api"
+	"holdfast/certs"
 	"holdfast/format/id"
 	"holdfast/format/ticket"
 	"holdfast/node/gate"
@@ -33,7 +33,7 @@ import (
 type Node struct {
 	cfg      Config
 	listener net.Listener
-	tls      *tls.Config // nil for plain HTTP
+	certs    *certs.Holder // nil for plain HTTP
 	store    *store.Disk
 	self     *identity.Identity
 	gate     *gate.Gate
@@ -73,11 +73,11 @@ func (n *Node) open() (err error) {
 	if n.store, n.self, err = openData(n.cfg); err != nil {
 		return err
 	}
-	trust, err := n.cfg.trust()
+	trust, err := api.Trust(n.cfg.CA)
 	if err != nil {
-		return err
+		return fmt.Errorf("node: %w", err)
 	}
-	if n.tls, err = n.cfg.serverTLS(); err != nil {
+	if n.certs, err = n.cfg.certs(); err != nil {
 		return err
 	}
 	if n.listener = n.cfg.Listener; n.listener == nil {
@@ -124,7 +124,7 @@ func (n *Node) URL() string {
 		return n.cfg.PublicURL
 	}
 	scheme := "http"
-	if n.tls != nil {
+	if n.certs != nil {
 		scheme = "https"
 	}
 	return scheme + "://" + n.listener.Addr().String()
@@ -148,6 +148,10 @@ func (n *Node) Join(ctx context.Context) error { return n.member.Join(ctx) }
 // Beat sends one sign of life and does the orders that come back; true means
 // that more wait.
 func (n *Node) Beat(ctx context.Context) (bool, error) { return n.member.Beat(ctx) }
+
+// RenewCertificate looks at the certificate's files once, as Run does every
+// minute, for tests.
+func (n *Node) RenewCertificate() { n.certs.Look() }
 
 // Close stops the work and releases the data directory, once nothing is written
 // any more. Run does it by itself.

@@ -61,6 +61,9 @@ func (n *Node) Run(ctx context.Context) error {
 		}
 	})
 	all.Go(func() { n.keepHouse(ctx) })
+	if n.certs != nil {
+		all.Go(func() { n.certs.Watch(ctx) })
+	}
 	<-ctx.Done()
 	grace, done := context.WithTimeout(context.Background(), stopTime)
 	defer done()
@@ -83,19 +86,23 @@ func (n *Node) httpServer() *http.Server {
 	// HTTP/1.1 only: one connection a blob uses the line better than streams that
 	// share one window, and browsers open several.
 	protocols.SetHTTP1(true)
-	return &http.Server{
-		Handler: n.handler, TLSConfig: n.tls, Protocols: &protocols,
+	server := &http.Server{
+		Handler: n.handler, Protocols: &protocols,
 		ReadHeaderTimeout: headerTime, IdleTimeout: idleTime, MaxHeaderBytes: headerMost,
 		BaseContext: func(net.Listener) context.Context { return n.life },
 		// What net/http reports here are broken connections, with addresses.
 		ErrorLog: log.New(io.Discard, "", 0),
 	}
+	if n.certs != nil {
+		server.TLSConfig = n.certs.Config()
+	}
+	return server
 }
 
 func (n *Node) serve(server *http.Server) error {
 	limited := limit(n.listener, connectionsMost)
 	server.ConnState = limited.state
-	if n.tls != nil {
+	if n.certs != nil {
 		return server.ServeTLS(limited, "", "")
 	}
 	return server.Serve(limited)
@@ -189,11 +196,14 @@ func (n *Node) keepHouse(ctx context.Context) {
 	house, test := time.NewTicker(houseEvery), time.NewTicker(testEvery)
 	defer house.Stop()
 	defer test.Stop()
-	n.Tidy()
+	ready := n.ready // the server has been asked, and with it what time it is
 	for {
 		select {
 		case <-ctx.Done():
 			return
+		case <-ready:
+			ready = nil
+			n.Tidy()
 		case <-house.C:
 			n.Tidy()
 		case <-test.C:
@@ -203,8 +213,14 @@ func (n *Node) keepHouse(ctx context.Context) {
 }
 
 // Tidy destroys what has been in the trash for its days, and forgets closed
-// uploads when no ticket can be left for them.
+// uploads when no ticket can be left for them. It does nothing while only this
+// machine says what day it is: a clock that is ahead would take days from both,
+// for ever.
 func (n *Node) Tidy() {
+	if !n.member.ClockHolds() {
+		n.cfg.Log.Info("the trash is kept until the server agrees with this machine's clock")
+		return
+	}
 	before := n.cfg.Now().AddDate(0, 0, -n.cfg.TrashDays)
 	if n.cfg.TrashDays == 0 {
 		before = n.cfg.Now().AddDate(0, 0, 1) // today's as well

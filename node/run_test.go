@@ -84,6 +84,23 @@ func TestRun(t *testing.T) {
 	}
 }
 
+// TestRunTidiesOnceItsClockIsConfirmed: what has been in the trash for its days
+// goes soon after a start, by the time that the server told.
+func TestRunTidiesOnceItsClockIsConfirmed(t *testing.T) {
+	f := newFleet(t, 0)
+	dir := t.TempDir()
+	old, stop := f.add(dir, nil)
+	b := storetest.Make(id.New[id.Upload](), 1, 5000)
+	must(t, storetest.Put(old.Store(), b, budget))
+	must(t, f.beat(old, f.order(old, 1, 1, b.Key.Upload)))
+	stop()
+	f.clock.add(8 * 24 * time.Hour)
+	f.set(func() { f.answer.Time = f.clock.now().Unix() })
+	n, stopRun := run(t, f.config(dir))
+	eventually(t, "the trash is empty", func() bool { return n.Store().Status().Trash.Bytes == 0 })
+	must(t, stopRun())
+}
+
 func TestRunEndsWhenRefused(t *testing.T) {
 	f := newFleet(t, 0)
 	cfg := f.config(t.TempDir())

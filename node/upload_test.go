@@ -309,7 +309,7 @@ func TestFullNodeIsReadOnly(t *testing.T) {
 		t.Fatal(err)
 	}
 	f.clock.add(9 * 24 * time.Hour)
-	small.Tidy()
+	f.tidy(small)
 	if h := health(t, small); h.State != "serving" || h.Used != 0 {
 		t.Errorf("health %+v", h)
 	}
@@ -354,15 +354,15 @@ func TestClosedUploadsAreForgottenInTime(t *testing.T) {
 	_, err := n.Store().CloseUpload(b.Key.Upload)
 	must(t, err)
 	for range 24 { // while the ticket lives, and beyond
-		n.Tidy()
+		f.tidy(n)
 		want(t, f.put(n, longest, 1, b).err, api.TicketInvalid)
 		f.clock.add(time.Hour)
 	}
 	f.clock.add(5 * 24 * time.Hour)
-	n.Tidy()
+	f.tidy(n)
 	want(t, f.put(n, ticketFor(time.Hour), 1, b).err, api.TicketInvalid) // not forgotten yet
 	f.clock.add(24*time.Hour + 2*time.Minute)
-	n.Tidy()
+	f.tidy(n)
 	want(t, f.put(n, longest, 1, b).err, api.TicketExpired)
 	// It is forgotten: only the server's word, which it gives for open uploads,
 	// could open it again; and not for long.

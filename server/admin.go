@@ -2,11 +2,11 @@ package server
 
 import (
 	"context"
+	"crypto/ed25519"
 	"errors"
 	"fmt"
 	"io/fs"
 	"os"
-	"path/filepath"
 	"slices"
 	"time"
 
@@ -17,9 +17,9 @@ import (
 )
 
 // Invite makes an invite with which one node may join the fleet of the server
-// with that data directory, whether it runs now or not. Life 0 is a week.
-func Invite(ctx context.Context, dataDir string, now time.Time, life time.Duration) (code string, expires time.Time, err error) {
-	err = withStore(ctx, dataDir, func(s *store.Store) error {
+// with that data, whether it runs now or not. Life 0 is a week.
+func Invite(ctx context.Context, data Data, now time.Time, life time.Duration) (code string, expires time.Time, err error) {
+	err = withStore(ctx, data, func(s *store.Store) error {
 		code, expires, err = fleet.Invite(ctx, s, now, life)
 		return err
 	})
@@ -42,16 +42,16 @@ type NodeState struct {
 	OrdersHeld bool `json:"ordersHeld,omitempty"`
 }
 
-// Nodes lists the fleet of the server with that data directory. What heartbeats
+// Nodes lists the fleet of the server with that data. What heartbeats
 // told it is a few seconds old while it runs.
-func Nodes(ctx context.Context, dataDir string, nodeTimeout time.Duration) ([]NodeState, error) {
+func Nodes(ctx context.Context, data Data, nodeTimeout time.Duration) ([]NodeState, error) {
 	out := []NodeState{}
-	err := withStore(ctx, dataDir, func(s *store.Store) error {
-		signing, err := keys.Load(dataDir)
+	err := withStore(ctx, data, func(s *store.Store) error {
+		_, nobody, err := ed25519.GenerateKey(nil) // nothing is signed here
 		if err != nil {
 			return err
 		}
-		f, err := newFleet(s, signing, &Config{NodeTimeout: nodeTimeout})
+		f, err := newFleet(s, keys.Keys{Ticket: nobody, Order: nobody}, &Config{NodeTimeout: nodeTimeout})
 		if err != nil {
 			return err
 		}
@@ -86,12 +86,12 @@ func state(n fleet.Node) string {
 
 // RemoveNode ends the membership of a node in the fleet of the server with that
 // data directory, whether it runs now or not; it returns what the node declared.
-func RemoveNode(ctx context.Context, dataDir, nodeID string) (removed NodeState, err error) {
+func RemoveNode(ctx context.Context, data Data, nodeID string) (removed NodeState, err error) {
 	node, err := id.Parse[id.Node](nodeID)
 	if err != nil {
 		return removed, fmt.Errorf("%w: %q is not the id of a node; `holdfast admin nodes` lists them: %w", ErrConfig, nodeID, err)
 	}
-	nodes, err := Nodes(ctx, dataDir, 0)
+	nodes, err := Nodes(ctx, data, 0)
 	if err != nil {
 		return removed, err
 	}
@@ -99,7 +99,7 @@ func RemoveNode(ctx context.Context, dataDir, nodeID string) (removed NodeState,
 	if i < 0 {
 		return removed, fmt.Errorf("remove node: there is no member %s; `holdfast admin nodes` lists them", node)
 	}
-	err = withStore(ctx, dataDir, func(s *store.Store) error { return s.RemoveNode(ctx, node) })
+	err = withStore(ctx, data, func(s *store.Store) error { return s.RemoveNode(ctx, node) })
 	if err != nil {
 		return removed, fmt.Errorf("remove node: %w", err)
 	}
@@ -109,11 +109,11 @@ func RemoveNode(ctx context.Context, dataDir, nodeID string) (removed NodeState,
 
 // RaiseEpoch begins a new epoch of orders, greater than above and the present
 // one, and returns it. It is for a database that came back from a backup.
-func RaiseEpoch(ctx context.Context, dataDir string, above int64) (epoch int64, err error) {
+func RaiseEpoch(ctx context.Context, data Data, above int64) (epoch int64, err error) {
 	if above < 0 || above >= maxEpoch {
 		return 0, fmt.Errorf("%w: an epoch is a number from 0 to %d", ErrConfig, int64(maxEpoch))
 	}
-	err = withStore(ctx, dataDir, func(s *store.Store) error {
+	err = withStore(ctx, data, func(s *store.Store) error {
 		epoch, err = s.RaiseEpoch(ctx, above)
 		return err
 	})
@@ -125,11 +125,14 @@ func RaiseEpoch(ctx context.Context, dataDir string, above int64) (epoch int64, 
 const maxEpoch = 1 << 40
 
 // withStore opens the database beside a server that may be running.
-func withStore(ctx context.Context, dataDir string, f func(*store.Store) error) (err error) {
-	if _, err := os.Stat(dataDir); errors.Is(err, fs.ErrNotExist) {
-		return fmt.Errorf("%w: there is no data directory %s; start the server once, or name the right one with --data", ErrConfig, dataDir)
+func withStore(ctx context.Context, data Data, f func(*store.Store) error) (err error) {
+	if data.Database == "" && data.Dir == "" {
+		return fmt.Errorf("%w: name the server's data directory with --data, or its database with --database", ErrConfig)
 	}
-	s, err := store.Open(ctx, filepath.Join(dataDir, databaseFile))
+	if _, err := os.Stat(data.Dir); data.Database == "" && errors.Is(err, fs.ErrNotExist) {
+		return fmt.Errorf("%w: there is no data directory %s; start the server once, or name the right one with --data", ErrConfig, data.Dir)
+	}
+	s, err := openStore(ctx, data)
 	if err != nil {
 		return err
 	}

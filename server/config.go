@@ -11,15 +11,38 @@ import (
 	"net"
 	"net/netip"
 	"net/url"
+	"path/filepath"
 	"strings"
 	"time"
 
 	"holdfast/server/internal/fleet"
+	"holdfast/server/internal/store"
 	"holdfast/server/internal/upload"
 )
 
-// ErrConfig: the server cannot run with these settings.
-var ErrConfig = errors.New("server settings")
+var (
+	// ErrConfig: the server cannot run with these settings.
+	ErrConfig = errors.New("server settings")
+	// ErrAway: the database cannot be reached.
+	ErrAway = store.ErrAway
+)
+
+// Data is where the servers of one service keep their state.
+type Data struct {
+	// Dir holds a server's keys and, unless Database names another, its database.
+	Dir string
+	// Database is the address of a PostgreSQL database that servers share,
+	// postgres://USER:PASSWORD@HOST/NAME, or "".
+	Database string
+}
+
+// database is what store.Open takes.
+func (d Data) database() string {
+	if d.Database != "" {
+		return d.Database
+	}
+	return filepath.Join(d.Dir, databaseFile)
+}
 
 // Limits of sends without an account.
 type Limits struct {
@@ -45,13 +68,19 @@ var DefaultLimits = Limits{
 type Config struct {
 	// WebDir serves the web app from a folder instead of the one built in.
 	WebDir string
-	// DataDir holds the database and the keys; one server works on it at a time.
+	// DataDir holds the keys and, unless Database names another, the database; one
+	// server works on it at a time.
 	DataDir string
-	// Listen is an address on loopback; port 0 chooses one.
+	// Database is a PostgreSQL that servers share (Data.Database).
+	Database string
+	// Listen is an address, on loopback unless there is a certificate; port 0 chooses
+	// one.
 	Listen string
 	// PublicURL is how people reach the service, where that is not Listen.
 	PublicURL string
-	Limits    Limits
+	// TLSCert and TLSKey are files in PEM form; without them plain HTTP is served.
+	TLSCert, TLSKey string
+	Limits          Limits
 	// SweepEvery is the pause between rounds of background work.
 	SweepEvery time.Duration
 	// NodeTimeout is how long a node counts as live after a heartbeat.
@@ -107,10 +136,10 @@ func (c *Config) complete() error {
 	if err := c.Limits.check(); err != nil {
 		return err
 	}
-	if err := checkListen(c.Listen); err != nil {
+	if err := checkPublic(c.PublicURL); err != nil {
 		return err
 	}
-	return checkPublic(c.PublicURL)
+	return c.checkListen()
 }
 
 func (l Limits) check() error {
@@ -139,14 +168,26 @@ func (l Limits) forUploads() upload.Limits {
 }
 
 // checkListen refuses plain HTTP where others could read along.
-func checkListen(address string) error {
-	host, _, err := net.SplitHostPort(address)
+func (c *Config) checkListen() error {
+	host, _, err := net.SplitHostPort(c.Listen)
 	if err != nil {
-		return fmt.Errorf("%w: the address to listen on has to be HOST:PORT, not %q", ErrConfig, address)
+		return fmt.Errorf("%w: the address to listen on has to be HOST:PORT, not %q", ErrConfig, c.Listen)
 	}
-	if !loopback(host) {
-		return fmt.Errorf("%w: %q is not loopback, and plain HTTP is for loopback only; this version has no TLS of its own: "+
-			"listen on 127.0.0.1, put a proxy that speaks HTTPS in front of it, and name its address with --public-url", ErrConfig, address)
+	if (c.TLSCert == "") != (c.TLSKey == "") {
+		return fmt.Errorf("%w: a certificate and its key are given together (--tls-cert and --tls-key)", ErrConfig)
+	}
+	if c.TLSCert == "" {
+		if !loopback(host) {
+			return fmt.Errorf("%w: %q is not loopback, and plain HTTP is for loopback only: give a certificate with --tls-cert and --tls-key, "+
+				"or listen on 127.0.0.1, put a proxy that speaks HTTPS in front of it, and name its address with --public-url", ErrConfig, c.Listen)
+		}
+		return nil
+	}
+	if strings.HasPrefix(c.PublicURL, "http:") {
+		return fmt.Errorf("%w: the public URL has to begin with https:// where a certificate is given", ErrConfig)
+	}
+	if address, err := netip.ParseAddr(host); c.PublicURL == "" && (host == "" || err == nil && address.IsUnspecified()) {
+		return fmt.Errorf("%w: %q is every address of this machine and none that people can call: name the service's own with --public-url", ErrConfig, c.Listen)
 	}
 	return nil
 }
@@ -165,11 +206,17 @@ func checkPublic(text string) error {
 	return nil
 }
 
-// public tells whether people reach the service from other machines.
-func (c *Config) public() bool {
-	u, err := url.Parse(c.PublicURL)
-	return err == nil && c.PublicURL != "" && !loopback(u.Hostname())
+// host is that by which others reach the service.
+func (c *Config) host() string {
+	if u, err := url.Parse(c.PublicURL); err == nil && c.PublicURL != "" {
+		return u.Hostname()
+	}
+	host, _, _ := net.SplitHostPort(c.Listen) // complete has split it before
+	return host
 }
+
+// public tells whether people reach the service from other machines.
+func (c *Config) public() bool { return c.host() != "" && !loopback(c.host()) }
 
 func loopback(host string) bool {
 	if host == "localhost" {

@@ -2,6 +2,7 @@ package server
 
 import (
 	"container/list"
+	"crypto/tls"
 	"net"
 	"net/http"
 	"sync"
@@ -63,7 +64,7 @@ func (d *doors) makeRoom() {
 		return
 	}
 	d.idle.Remove(oldest)
-	oldest.Value.(net.Conn).Close() // the server notices, and state gives the place back
+	shut(oldest.Value.(net.Conn)) // the server notices, and state gives the place back
 }
 
 // Close implements net.Listener.
@@ -84,11 +85,20 @@ func (d *doors) state(c net.Conn, s http.ConnState) {
 	case http.StateIdle:
 		if d.waiting {
 			d.waiting = false
-			c.Close()
+			shut(c)
 			return
 		}
 		d.at[c] = d.idle.PushBack(c)
 	case http.StateClosed, http.StateHijacked:
 		<-d.places
 	}
+}
+
+// shut closes a connection at once: a farewell by TLS could wait for the other
+// side, and everybody at the doors with it.
+func shut(c net.Conn) {
+	if t, ok := c.(*tls.Conn); ok {
+		c = t.NetConn()
+	}
+	c.Close() // the server finds it closed, whatever this says
 }

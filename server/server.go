@@ -4,18 +4,16 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
-	"log"
 	"net"
 	"net/http"
 	"path/filepath"
 	"sync"
 	"time"
 
+	"holdfast/certs"
 	"holdfast/server/internal/dir"
 	"holdfast/server/internal/fleet"
 	"holdfast/server/internal/httpapi"
-	"holdfast/server/internal/keys"
 	"holdfast/server/internal/lock"
 	"holdfast/server/internal/loop"
 	"holdfast/server/internal/share"
@@ -35,8 +33,8 @@ const (
 	// bodyTimeout bounds a whole request where its endpoint says nothing shorter:
 	// that is, pages and their assets.
 	bodyTimeout = 5 * time.Minute
-	// fleetEvery is how soon others (another server, admin nodes) see what
-	// heartbeats told; it is one small transaction.
+	// fleetEvery is how soon others (another server, admin nodes) see at the latest
+	// what heartbeats told; it is one small transaction.
 	fleetEvery = min(fleet.StepEvery, 5*time.Second)
 	// stopTimeout is how long requests may go on once the server was told to stop.
 	stopTimeout = 10 * time.Second
@@ -50,6 +48,7 @@ type Server struct {
 	fleet   *fleet.Fleet
 	sweep   *loop.Loop
 	handler http.Handler
+	certs   *certs.Holder // nil for plain HTTP
 	close   func() error
 }
 
@@ -67,19 +66,24 @@ func New(cfg Config) (*Server, error) {
 }
 
 func (s *Server) open() (err error) {
+	if err := s.openCertificate(); err != nil {
+		return err
+	}
 	if err := dir.Make(s.cfg.DataDir); err != nil {
 		return fmt.Errorf("data directory: %w", err)
 	}
 	if s.lock, err = lock.Try(filepath.Join(s.cfg.DataDir, lockFile)); err != nil {
 		return fmt.Errorf("data directory %s: %w", s.cfg.DataDir, err)
 	}
-	signing, err := keys.Load(s.cfg.DataDir)
-	if err != nil {
-		return err
-	}
 	ctx, cancel := context.WithTimeout(context.Background(), openTimeout)
 	defer cancel()
-	if s.store, err = store.Open(ctx, filepath.Join(s.cfg.DataDir, databaseFile)); err != nil {
+	data := Data{Dir: s.cfg.DataDir, Database: s.cfg.Database}
+	if s.store, err = openStore(ctx, data); err != nil {
+		return err
+	}
+	s.store.Trouble = troubleLog(s.cfg.Log)
+	signing, err := identify(ctx, s.store, data)
+	if err != nil {
 		return err
 	}
 	if s.fleet, err = newFleet(s.store, signing, &s.cfg); err != nil {
@@ -95,7 +99,7 @@ func (s *Server) open() (err error) {
 	if err := s.addPages(mux); err != nil {
 		return err
 	}
-	s.handler = mux
+	s.handler = s.strictly(mux)
 	return nil
 }
 
@@ -129,21 +133,20 @@ func (s *Server) Run(ctx context.Context) (err error) {
 		return fmt.Errorf("listen: %w", err)
 	}
 	doors := newDoors(listener, connectionsMost)
-	server := &http.Server{
-		ConnState: doors.state, Handler: s.handler, ReadHeaderTimeout: headerTimeout, ReadTimeout: bodyTimeout, WriteTimeout: bodyTimeout,
-		IdleTimeout: idleTimeout, MaxHeaderBytes: headerBytes,
-		ErrorLog: log.New(io.Discard, "", 0), // its lines name the callers' addresses
-	}
+	server := s.httpServer(doors)
 	ctx, stop := context.WithCancel(ctx)
 	var work sync.WaitGroup
 	defer work.Wait()
 	defer stop()
 	work.Go(func() { s.sweep.Run(ctx, s.cfg.SweepEvery) })
 	work.Go(func() { s.watchFleet(ctx) })
+	if s.certs != nil {
+		work.Go(func() { s.certs.Watch(ctx) })
+	}
 
 	served := make(chan error, 1)
-	go func() { served <- server.Serve(doors) }()
-	s.cfg.Ready("http://" + listener.Addr().String())
+	go func() { served <- s.serve(server, doors) }()
+	s.cfg.Ready(s.base(listener.Addr()))
 	select {
 	case err := <-served:
 		return fmt.Errorf("serve: %w", err)
@@ -159,7 +162,8 @@ func (s *Server) Run(ctx context.Context) (err error) {
 
 // watchFleet stores what heartbeats told, now and then and at the end.
 func (s *Server) watchFleet(ctx context.Context) {
-	tick := time.NewTicker(fleetEvery)
+	// Another server has to see a heartbeat before the node counts as silent.
+	tick := time.NewTicker(min(fleetEvery, s.cfg.NodeTimeout/3))
 	defer tick.Stop()
 	for {
 		select {

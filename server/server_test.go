@@ -62,7 +62,7 @@ func (r *rig) join(n int) {
 	r.Helper()
 	r.fleet = servertest.NewFleet(r.T, n)
 	for _, node := range r.fleet.Nodes {
-		code, _, err := server.Invite(r.Context(), r.dir, r.clock.Now(), 0)
+		code, _, err := server.Invite(r.Context(), server.Data{Dir: r.dir}, r.clock.Now(), 0)
 		r.must(err)
 		joined, err := api.JoinNode.Call(r.Context(), r.call, api.Args{}, api.JoinRequest{Invite: code, Declaration: ticket.Text(node.Declaration)})
 		r.must(err)
@@ -213,7 +213,7 @@ func TestRestart(t *testing.T) {
 
 	second := start(t, dir, clock)
 	second.fleet, second.orderKey = first.fleet, first.orderKey
-	nodes, err := server.Nodes(t.Context(), dir, time.Minute)
+	nodes, err := server.Nodes(t.Context(), server.Data{Dir: dir}, time.Minute)
 	second.must(err)
 	if len(nodes) != 3 || nodes[0].LastSeen.IsZero() || nodes[1].Operator != "Operator NZ" || nodes[1].OrdersHeld || !nodes[2].OrdersHeld {
 		t.Errorf("nodes %+v", nodes)
@@ -366,10 +366,10 @@ func TestSettingsThatAreTaken(t *testing.T) {
 
 func TestAdminWithoutAServer(t *testing.T) {
 	missing := filepath.Join(t.TempDir(), "missing")
-	if _, _, err := server.Invite(t.Context(), missing, time.Now(), 0); !errors.Is(err, server.ErrConfig) {
+	if _, _, err := server.Invite(t.Context(), server.Data{Dir: missing}, time.Now(), 0); !errors.Is(err, server.ErrConfig) {
 		t.Errorf("have %v", err)
 	}
-	if _, err := server.Nodes(t.Context(), missing, 0); !errors.Is(err, server.ErrConfig) {
+	if _, err := server.Nodes(t.Context(), server.Data{Dir: missing}, 0); !errors.Is(err, server.ErrConfig) {
 		t.Errorf("have %v", err)
 	}
 }

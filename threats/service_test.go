@@ -150,7 +150,7 @@ func (w *world) note(err error) {
 }
 
 func (w *world) join(ctx context.Context, i int) error {
-	invite, _, err := server.Invite(ctx, filepath.Join(w.dir, "server"), time.Now(), 0)
+	invite, _, err := server.Invite(ctx, server.Data{Dir: filepath.Join(w.dir, "server")}, time.Now(), 0)
 	if err != nil {
 		return err
 	}

@@ -20,7 +20,14 @@ export default defineConfig({
     reportCompressedSize: true,
     rolldownOptions: { input: { index: 'index.html', share: 'share.html' } },
   },
-  worker: { format: 'es' },
+  worker: {
+    format: 'es',
+    // A chunk that is loaded later must not import from the worker's own script: WebKit does not know that one as a
+    // module and runs it a second time, with a state of its own that answers as well. So the script is almost empty.
+    rolldownOptions: {
+      output: { codeSplitting: { groups: [{ name: 'thread', test: /(?<!\.worker\.ts)$/, entriesAware: true }] } },
+    },
+  },
   test: {
     environment: 'node',
     include: ['src/**/*.test.ts'],

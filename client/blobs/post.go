@@ -187,5 +187,5 @@ func failure(ctx context.Context, err error) error {
 	if errors.Is(err, io.EOF) { // which must not pass for the end of something
 		return fmt.Errorf("%w: the connection was closed", api.ErrUnreachable)
 	}
-	return fmt.Errorf("%w: %w", api.ErrUnreachable, err)
+	return api.Unreachable(err)
 }

@@ -158,6 +158,26 @@ func TestRestEndsWithTheUpload(t *testing.T) {
 	}
 }
 
+// TestTwoNodesMustSayThatABudgetIsSpent: of each budget, or one node that lies
+// could make it grow with every blob once two have been right.
+func TestTwoNodesMustSayThatABudgetIsSpent(t *testing.T) {
+	b := newBench(t, fake.New(t, "DE", "NZ"), 1<<20)
+	for round := range 3 {
+		for i, want := range []bool{false, true} {
+			if have := b.u.spent(b.Nodes[i].ID); have != want {
+				t.Errorf("round %d, node %d: %v", round, i, have)
+			}
+		}
+		more := b.u.Grant()
+		b.u.Replace(more) // a fresh ticket for the same budget changes nothing
+		if !b.u.spent(b.Nodes[0].ID) {
+			t.Errorf("round %d: forgotten with a renewed ticket", round)
+		}
+		more.Budget += 1 << 20
+		b.u.Replace(more)
+	}
+}
+
 func TestPickPrefersWholeChains(t *testing.T) {
 	b := newBench(t, fake.New(t, "DE", "NZ", "IS", "CH"), 1<<20)
 	node := func(i int) fleet.Node { return b.grant.Nodes[b.Nodes[i].ID] }

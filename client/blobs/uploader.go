@@ -73,7 +73,7 @@ type Uploader struct {
 
 	mu      sync.Mutex // guards grant and spentBy
 	grant   Grant
-	spentBy map[id.Node]bool // nodes that said, unprovoked, that the budget is spent
+	spentBy map[id.Node]bool // nodes that said, unprovoked, that the grant's budget is spent
 	renew   sync.Mutex       // held while renewing
 }
 
@@ -107,6 +107,9 @@ func (u *Uploader) Replace(g Grant) {
 	u.mu.Lock()
 	defer u.mu.Unlock()
 	g.keep(u.grant)
+	if g.Budget > u.grant.Budget {
+		u.spentBy = nil // what nodes said of the old budget is no word on this one
+	}
 	u.grant = g
 }
 

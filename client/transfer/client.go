@@ -70,9 +70,13 @@ func New(server string, client *http.Client, dir home.Dir) (*Client, error) {
 	return &Client{server: server, local: local, http: client, home: dir, now: time.Now}, nil
 }
 
-// NewHTTP makes the HTTP client that transfers like best; conf may be nil.
+// NewHTTP makes the HTTP client that transfers like best; conf may be nil,
+// and is api.Trust's otherwise.
 func NewHTTP(conf *tls.Config) *http.Client {
 	var protocols http.Protocols
+	if conf == nil {
+		conf = &tls.Config{MinVersion: tls.VersionTLS13}
+	}
 	protocols.SetHTTP1(true) // blobs on connections of their own; HTTP/2 would share one window
 	return &http.Client{
 		Transport: &http.Transport{
@@ -154,7 +158,7 @@ func waits(err error, pause time.Duration) (time.Duration, bool) {
 		pause = max(pause, time.Duration(p.RetryAfter)*time.Second)
 		return pause, p.Code == api.Unavailable || p.Code == api.RateLimited || p.Code == api.Internal
 	}
-	return pause, errors.Is(err, api.ErrUnreachable)
+	return pause, errors.Is(err, api.ErrUnreachable) && !errors.Is(err, api.ErrUntrusted)
 }
 
 // Report is how a transfer tells what it does. Every function may be nil, and is

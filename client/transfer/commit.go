@@ -74,7 +74,7 @@ func (s *send) undo(ctx context.Context, path string, err error) error {
 	if _, again := waits(err, 0); again || !errors.As(err, &p) || path == "" {
 		return nil
 	}
-	return errors.Join(s.abandon(ctx), home.Remove(path))
+	return errors.Join(s.abandon(ctx, s.state.Head.Upload), home.Remove(path))
 }
 
 func (s *send) stage(ctx context.Context, number int, p api.Page) error {
@@ -257,7 +257,7 @@ func (s *send) settle(ctx context.Context, path string) (*Result, error) {
 // takeBack gives up an upload of which a commit was asked for, and revokes what
 // it may have published, in this order: what was given up publishes nothing any more.
 func (s *send) takeBack(ctx context.Context) error {
-	if err := s.abandon(ctx); err != nil {
+	if err := s.abandon(ctx, s.state.Head.Upload); err != nil {
 		return err
 	}
 	if err := s.c.Revoke(ctx, s.link.Handle, s.manage); err != nil && !errors.Is(err, api.NotFound) {

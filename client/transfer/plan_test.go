@@ -18,6 +18,7 @@ import (
 	"holdfast/client/resume"
 	"holdfast/client/source"
 	"holdfast/format/blob"
+	"holdfast/format/descriptor"
 	"holdfast/format/id"
 	"holdfast/format/seal"
 )
@@ -295,6 +296,23 @@ func TestFileThatNoPageDescribes(t *testing.T) {
 			t.Errorf("have %v", err)
 		}
 	})
+}
+
+// TestTooManyFoldersAreRefusedFirst: a listing has no room for them, so that no
+// upload is opened and no byte of what is in them leaves.
+func TestTooManyFoldersAreRefusedFirst(t *testing.T) {
+	t.Parallel()
+	stage := newStage(t)
+	stage.Hook(func(_ http.ResponseWriter, r *http.Request, _ http.HandlerFunc) {
+		t.Errorf("%s %s before the refusal", r.Method, r.URL.Path)
+	})
+	s := &send{c: stage.c}
+	for i := range descriptor.MaxFolders + 1 {
+		s.tree.Entries = append(s.tree.Entries, source.Entry{Path: fmt.Sprintf("%07d", i), Folder: true})
+	}
+	if err := s.begin(t.Context(), nil); !errors.Is(err, descriptor.ErrBundle) {
+		t.Errorf("have %v", err)
+	}
 }
 
 // TestReadErrorIsNoEnd: a file that cannot be read is not taken for one that ends there.

@@ -145,7 +145,7 @@ func (s *send) begin(ctx context.Context, log *resume.Log) error {
 	}
 	s.state = state
 	if err := log.Start(state.Head, files); err != nil {
-		return err
+		return errors.Join(err, s.letGo(grant.Upload)) // no later try could go on with it
 	}
 	s.connect(grant)
 	return nil
@@ -171,7 +171,11 @@ func (s *send) openUpload(ctx context.Context, bytes int64) (blobs.Grant, error)
 		return blobs.Grant{}, err
 	}
 	s.secret = grant.Secret
-	return blobs.OpenGrant(grant, s.c.local, time.Now())
+	opened, err := blobs.OpenGrant(grant, s.c.local, time.Now())
+	if err != nil {
+		return blobs.Grant{}, errors.Join(err, s.letGo(grant.Upload))
+	}
+	return opened, nil
 }
 
 // takeUp goes on with the recorded upload, if the server still has it open.
@@ -200,11 +204,11 @@ func (s *send) takeUp(ctx context.Context) (bool, error) {
 	s.connect(grant)
 	s.recall(ctx)
 	if !s.plan.Resumed { // nothing of it is of use: begin anew rather than drag it along
-		return false, s.abandon(ctx)
+		return false, s.abandon(ctx, h.Upload)
 	}
 	err = s.extend(ctx, total(s.units)+s.state.Abandoned)
 	if errors.Is(err, api.OverLimit) || errors.Is(err, api.NoCapacity) {
-		return false, s.abandon(ctx)
+		return false, s.abandon(ctx, h.Upload)
 	}
 	return err == nil, err
 }
@@ -253,10 +257,10 @@ func (s *send) recall(ctx context.Context) {
 	s.plan.Resumed = s.plan.Kept > 0 || len(s.state.Blobs) > 0
 }
 
-// abandon gives the recorded upload up; the server may know it no more.
-func (s *send) abandon(ctx context.Context) error {
+// abandon gives an upload up; the server may know it no more.
+func (s *send) abandon(ctx context.Context, upload id.Upload) error {
 	_, err := retry(ctx, s.c, firstPatience, func(ctx context.Context) (api.Empty, error) {
-		return api.AbandonUpload.Call(ctx, s.c.caller(), s.args(s.state.Head.Upload), api.Empty{})
+		return api.AbandonUpload.Call(ctx, s.c.caller(), s.args(upload), api.Empty{})
 	})
 	if err != nil && !gone(err) {
 		return err

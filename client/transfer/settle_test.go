@@ -15,6 +15,8 @@ import (
 	"testing"
 
 	"holdfast/api"
+	"holdfast/client/blobs"
+	"holdfast/client/resume"
 )
 
 // stateFiles are the contents of the states by path.
@@ -94,6 +96,50 @@ func TestCommitAnswerLostAndTreeChanged(t *testing.T) {
 	if len(s.Links()) != 1 {
 		t.Errorf("%d links", len(s.Links()))
 	}
+}
+
+// TestUploadThatCannotBeginIsGivenUp: nobody could go on with it, so that it does
+// not keep what it reserved for a day.
+func TestUploadThatCannotBeginIsGivenUp(t *testing.T) {
+	t.Run("its log cannot be written", func(t *testing.T) {
+		t.Parallel()
+		s := newStage(t)
+		log, _, err := resume.Open(filepath.Join(t.TempDir(), "log"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := log.Close(); err != nil { // so that writing fails, as on a full disk
+			t.Fatal(err)
+		}
+		o := SendOptions{Paths: []string{s.write("a", []byte("text"))}, Expires: day}
+		tree, err := o.walk(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		one := &send{c: s.c, o: o, tree: tree, info: api.ServiceInfo{Limits: s.Limits, Accepting: true}}
+		if err := one.outline(); err != nil {
+			t.Fatal(err)
+		}
+		if err := one.begin(t.Context(), log); !errors.Is(err, resume.ErrWrite) {
+			t.Errorf("have %v", err)
+		}
+		if s.Calls("openUpload") != 1 || s.Open() != 0 {
+			t.Errorf("%d uploads were opened, %d are open", s.Calls("openUpload"), s.Open())
+		}
+	})
+	t.Run("what the server granted does not hold", func(t *testing.T) {
+		t.Parallel()
+		s := newStage(t, "DE", "DE")
+		path := s.write("a", []byte("text"))
+		for _, o := range []SendOptions{{Paths: []string{path}}, {Stdin: strings.NewReader("text")}} {
+			if _, err := s.c.Send(t.Context(), o); !errors.Is(err, blobs.ErrPlacement) {
+				t.Errorf("have %v", err)
+			}
+		}
+		if s.Calls("openUpload") != 2 || s.Open() != 0 {
+			t.Errorf("%d uploads were opened, %d are open", s.Calls("openUpload"), s.Open())
+		}
+	})
 }
 
 // TestStreamThatCannotBeCommitted: what was read from stdin cannot be sent again,

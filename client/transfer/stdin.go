@@ -9,6 +9,7 @@ import (
 	"holdfast/client/resume"
 	"holdfast/client/source"
 	"holdfast/format/blob"
+	"holdfast/format/id"
 	"holdfast/format/seal"
 
 	"golang.org/x/sync/errgroup"
@@ -42,7 +43,7 @@ func (s *send) stream(ctx context.Context) (*Result, error) {
 	s.connect(grant)
 	s.announce()
 	if err := s.pour(ctx); err != nil {
-		return nil, errors.Join(err, s.letGo())
+		return nil, errors.Join(err, s.letGo(grant.Upload))
 	}
 	result, err := s.commit(ctx, "")
 	if err != nil {
@@ -54,11 +55,12 @@ func (s *send) stream(ctx context.Context) (*Result, error) {
 // lateTime bounds what is done when the send's own time is over.
 const lateTime = 2 * firstPatience
 
-// letGo abandons the upload: nobody could go on with it.
-func (s *send) letGo() error {
+// letGo abandons an upload that nobody could go on with, so that what it reserved
+// is given back now and not in a day.
+func (s *send) letGo(upload id.Upload) error {
 	ctx, cancel := context.WithTimeout(context.Background(), lateTime)
 	defer cancel()
-	if err := s.abandon(ctx); err != nil && ctx.Err() == nil {
+	if err := s.abandon(ctx, upload); err != nil && ctx.Err() == nil {
 		return err
 	}
 	return nil // the server closes it by itself after a day

@@ -12,8 +12,8 @@ import (
 	"holdfast/server"
 )
 
-// adminCmd are the operator's tasks. They work on the server's data directory,
-// also while the server runs.
+// adminCmd are the operator's tasks. They work on the server's data directory or
+// database, also while the server runs.
 type adminCmd struct {
 	Invite adminInviteCmd `cmd:"" help:"Print an invite with which one storage node may join."`
 	Nodes  adminNodesCmd  `cmd:"" help:"List the storage nodes."`
@@ -23,13 +23,18 @@ type adminCmd struct {
 }
 
 type adminInviteCmd struct {
-	Data string        `help:"Directory of the server's database and keys." required:"" type:"path" env:"HOLDFAST_DATA"`
+	databaseFlags
+	Data string        `help:"Directory of the server's database; not needed with --database." type:"path" env:"HOLDFAST_DATA"`
 	Life time.Duration `help:"How long the invite can be used." default:"168h"`
 }
 
 // Run prints the code and nothing else on stdout.
 func (c *adminInviteCmd) Run(ctx context.Context) error {
-	code, expires, err := server.Invite(ctx, c.Data, time.Now(), c.Life)
+	data, err := c.in(c.Data)
+	if err != nil {
+		return err
+	}
+	code, expires, err := server.Invite(ctx, data, time.Now(), c.Life)
 	if err != nil {
 		return err
 	}
@@ -39,14 +44,19 @@ func (c *adminInviteCmd) Run(ctx context.Context) error {
 }
 
 type adminNodesCmd struct {
-	Data        string        `help:"Directory of the server's database and keys." required:"" type:"path" env:"HOLDFAST_DATA"`
+	databaseFlags
+	Data        string        `help:"Directory of the server's database; not needed with --database." type:"path" env:"HOLDFAST_DATA"`
 	NodeTimeout time.Duration `help:"How long a node counts as live after a heartbeat." default:"45s" env:"HOLDFAST_NODE_TIMEOUT"`
 	JSON        bool          `help:"Print one JSON object a line." name:"json"`
 }
 
 // Run lists the nodes in the order in which they joined.
 func (c *adminNodesCmd) Run(ctx context.Context) error {
-	nodes, err := server.Nodes(ctx, c.Data, c.NodeTimeout)
+	data, err := c.in(c.Data)
+	if err != nil {
+		return err
+	}
+	nodes, err := server.Nodes(ctx, data, c.NodeTimeout)
 	if err != nil {
 		return err
 	}
@@ -63,13 +73,18 @@ func (c *adminNodesCmd) Run(ctx context.Context) error {
 }
 
 type adminRemoveNodeCmd struct {
+	databaseFlags
 	ID   string `arg:"" help:"The node's id, as 'holdfast admin nodes' lists it."`
-	Data string `help:"Directory of the server's database and keys." required:"" type:"path" env:"HOLDFAST_DATA"`
+	Data string `help:"Directory of the server's database; not needed with --database." type:"path" env:"HOLDFAST_DATA"`
 }
 
 // Run removes one node and says what that means.
 func (c *adminRemoveNodeCmd) Run(ctx context.Context) error {
-	n, err := server.RemoveNode(ctx, c.Data, c.ID)
+	data, err := c.in(c.Data)
+	if err != nil {
+		return err
+	}
+	n, err := server.RemoveNode(ctx, data, c.ID)
 	if err != nil {
 		return err
 	}
@@ -79,13 +94,18 @@ func (c *adminRemoveNodeCmd) Run(ctx context.Context) error {
 }
 
 type adminRaiseEpochCmd struct {
+	databaseFlags
 	Above int64  `help:"Epoch of the node that is furthest ahead, as the server's log names it (node_epoch). The new one is greater than that and the database's."`
-	Data  string `help:"Directory of the server's database and keys." required:"" type:"path" env:"HOLDFAST_DATA"`
+	Data  string `help:"Directory of the server's database; not needed with --database." type:"path" env:"HOLDFAST_DATA"`
 }
 
 // Run prints the new epoch.
 func (c *adminRaiseEpochCmd) Run(ctx context.Context) error {
-	epoch, err := server.RaiseEpoch(ctx, c.Data, c.Above)
+	data, err := c.in(c.Data)
+	if err != nil {
+		return err
+	}
+	epoch, err := server.RaiseEpoch(ctx, data, c.Above)
 	if err != nil {
 		return err
 	}

@@ -3,8 +3,6 @@ package main
 import (
 	"bufio"
 	"context"
-	"crypto/tls"
-	"crypto/x509"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -16,6 +14,7 @@ import (
 
 	"golang.org/x/term"
 
+	"holdfast/api"
 	"holdfast/client/home"
 	"holdfast/client/transfer"
 	"holdfast/format/link"
@@ -43,9 +42,9 @@ func (f *clientFlags) client(server string) (*transfer.Client, error) {
 	if err != nil {
 		return nil, err
 	}
-	conf, err := f.tls()
+	conf, err := api.Trust(f.CA)
 	if err != nil {
-		return nil, err
+		return nil, usagef("--ca: %w", err)
 	}
 	client, err := transfer.New(server, transfer.NewHTTP(conf), dir)
 	if err != nil {
@@ -66,24 +65,6 @@ func linkBase(server string) string {
 		return ""
 	}
 	return base
-}
-
-func (f *clientFlags) tls() (*tls.Config, error) {
-	if f.CA == "" {
-		return nil, nil
-	}
-	raw, err := os.ReadFile(f.CA)
-	if err != nil {
-		return nil, fmt.Errorf("--ca: %w", err)
-	}
-	pool, err := x509.SystemCertPool()
-	if err != nil {
-		return nil, fmt.Errorf("--ca: the system's authorities: %w", err)
-	}
-	if !pool.AppendCertsFromPEM(raw) {
-		return nil, usagef("--ca: no certificate in %s", f.CA)
-	}
-	return &tls.Config{RootCAs: pool}, nil
 }
 
 func printJSON(v any) error {

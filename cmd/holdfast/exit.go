@@ -16,6 +16,7 @@ import (
 	"holdfast/format/link"
 	"holdfast/format/password"
 	"holdfast/format/seal"
+	"holdfast/server"
 )
 
 const description = "Sends files encrypted on this machine, kept by two independent operators under different laws, as a link that carries the key. " +
@@ -66,7 +67,7 @@ var codes = []struct {
 	{descriptor.ErrBundle, exitLimit}, {seal.ErrLength, exitLimit}, // of a send: what comes otherwise is an integrity failure
 
 	{blobs.ErrNoCopies, exitUnreachable}, {blobs.ErrNoCopy, exitUnreachable}, {blobs.ErrPlacement, exitUnreachable},
-	{api.ErrUnreachable, exitUnreachable}, {api.Unavailable, exitUnreachable}, {api.NoPlacement, exitUnreachable},
+	{server.ErrAway, exitUnreachable}, {api.ErrUnreachable, exitUnreachable}, {api.Unavailable, exitUnreachable}, {api.NoPlacement, exitUnreachable},
 
 	{link.ErrURL, exitUsage}, {transfer.ErrServer, exitUsage}, {transfer.ErrNotOne, exitUsage},
 }
@@ -163,5 +164,6 @@ var advice = []struct {
 	{blobs.ErrNoCopy, "", "Nothing is lost by trying again: run the same command to go on."},
 	{blobs.ErrDamaged, "Ask the sender to send it again.", ""},
 	{api.NoPlacement, "Nothing was published.", "What was stored is kept for a day: run the same command again later."},
+	{api.ErrUntrusted, "Nothing was sent to it. Somebody may be in the way; more often a certificate was not renewed, or a clock is wrong.", "What was transferred is kept: run the same command again to go on."},
 	{api.ErrUnreachable, "Check the address and the network.", "What was transferred is kept: run the same command again to go on."},
 }

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"crypto/x509"
 	"errors"
 	"fmt"
 	"strings"
@@ -61,6 +62,7 @@ func TestExitCodes(t *testing.T) {
 		"a stream too short":            {fmt.Errorf("%w: %w", transfer.ErrIntegrity, seal.ErrLength), 6},
 		"a list that is none":           {fmt.Errorf("%w: %w", transfer.ErrIntegrity, descriptor.ErrBundle), 6},
 		"no answer":                     {api.ErrUnreachable, 8},
+		"a certificate in vain":         {fmt.Errorf("x: %w", api.Unreachable(x509.UnknownAuthorityError{Cert: &x509.Certificate{}})), 8},
 		"no placement":                  {problem(api.NoPlacement), 8},
 		"no two nodes":                  {fmt.Errorf("x: %w", blobs.ErrNoCopies), 8},
 		"no copy":                       {blobs.ErrNoCopy, 8},

@@ -12,7 +12,6 @@ import (
 	"regexp"
 	"strconv"
 	"strings"
-	"syscall"
 	"testing"
 	"time"
 
@@ -166,7 +165,9 @@ func cmdKill(ts *testscript.TestScript, _ bool, args []string) {
 	s := own(ts, args[0])
 	pid, err := s.pid(args[1])
 	ts.Check(err)
-	ts.Check(syscall.Kill(pid, syscall.SIGKILL))
+	child, err := os.FindProcess(pid)
+	ts.Check(err)
+	ts.Check(child.Kill())
 	await(ts, "dev to notice", func() bool {
 		return strings.Contains(s.log.String(), fmt.Sprintf("%s (pid %d) has ended", args[1], pid))
 	})

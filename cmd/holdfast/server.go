@@ -12,9 +12,12 @@ import (
 
 // serverCmd runs the control plane.
 type serverCmd struct {
-	Data              string        `help:"Directory of the database and the keys." required:"" type:"path" env:"HOLDFAST_DATA"`
-	Listen            string        `help:"Address to listen on, on loopback. Port 0 chooses one." default:"127.0.0.1:8080" env:"HOLDFAST_LISTEN"`
+	databaseFlags
+	Data              string        `help:"Directory of the keys and, without --database, the database." required:"" type:"path" env:"HOLDFAST_DATA"`
+	Listen            string        `help:"Address to listen on; without a certificate on loopback only. Port 0 chooses one." default:"127.0.0.1:8080" env:"HOLDFAST_LISTEN"`
 	PublicURL         string        `help:"How people reach the service, where that is not the address above." env:"HOLDFAST_PUBLIC_URL"`
+	TLSCert           string        `help:"Certificate in PEM form, with what leads to its authority; read again when it changes." name:"tls-cert" type:"path" env:"HOLDFAST_TLS_CERT"`
+	TLSKey            string        `help:"Key of the certificate, which other users of the machine cannot read." name:"tls-key" type:"path" env:"HOLDFAST_TLS_KEY"`
 	MaxSendBytes      byteCount     `help:"Greatest send without an account." default:"64GiB" env:"HOLDFAST_MAX_SEND_BYTES"`
 	DefaultSendDays   int           `help:"Life of a link, unless the sender says otherwise." default:"7" env:"HOLDFAST_DEFAULT_SEND_DAYS"`
 	MaxSendDays       int           `help:"Longest life of a link." default:"30" env:"HOLDFAST_MAX_SEND_DAYS"`
@@ -31,8 +34,12 @@ type serverCmd struct {
 // Run serves until ctx ends, which it does when the program is interrupted. Once
 // it serves it prints "ready" and its URL on stdout.
 func (c *serverCmd) Run(ctx context.Context) error {
+	database, err := c.address()
+	if err != nil {
+		return err
+	}
 	s, err := server.New(server.Config{
-		DataDir: c.Data, WebDir: c.Web, NodeZones: c.NodeZones, Listen: c.Listen, PublicURL: c.PublicURL,
+		DataDir: c.Data, Database: database, WebDir: c.Web, NodeZones: c.NodeZones, Listen: c.Listen, PublicURL: c.PublicURL, TLSCert: c.TLSCert, TLSKey: c.TLSKey,
 		Limits: server.Limits{
 			SendBytes: int64(c.MaxSendBytes), DefaultDays: c.DefaultSendDays, MaxDays: c.MaxSendDays,
 			Downloads: c.MaxDownloads, ReservedBytes: int64(c.MaxReservedBytes), OpensPerMinute: c.MaxOpensPerMinute,

@@ -1,3 +1,5 @@
+//go:build linux
+
 // Command powerfs mounts a disk in memory that forgets, when it is told to cut
 // the power, everything that was not fsynced: bytes of files without fsync, and
 // names whose directory was not. A kill -9 cannot show such faults, since the

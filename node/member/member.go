@@ -47,6 +47,11 @@ const (
 	// clockWarn is the difference of clocks that is worth a word: half of what
 	// tickets allow for.
 	clockWarn = ticket.Skew / 2
+	// clockMost is how far the clocks may be apart for this one to be believed, as
+	// the server does with heartbeats (docs/protocol.md, "Orders"); clockFor is how
+	// long that holds by the clock itself: longer than any two heartbeats are apart.
+	clockMost = 10 * time.Minute
+	clockFor  = 2 * time.Hour
 )
 
 // Membership is what was pinned at the first joining.
@@ -76,11 +81,12 @@ type Options struct {
 }
 
 // Member is this node in its service. Its methods are for one goroutine, except
-// Joined.
+// Joined and ClockHolds.
 type Member struct {
 	opt    Options
 	server api.Caller
 	joined atomic.Pointer[Membership] // nil until then
+	agreed atomic.Int64               // Unix seconds of this clock when it last agreed with the server's, or 0
 }
 
 // Open reads the membership, if there is one, and pins its keys.
@@ -209,7 +215,23 @@ func (m *Member) state() ticket.Heartbeat {
 }
 
 func (m *Member) compareClocks(server int64) {
-	if apart := m.opt.Now().Sub(time.Unix(server, 0)); server > 0 && apart.Abs() > clockWarn {
+	now := m.opt.Now()
+	apart := now.Sub(time.Unix(server, 0))
+	if apart.Abs() <= clockMost {
+		m.agreed.Store(now.Unix())
+	} else {
+		m.agreed.Store(0)
+	}
+	if server > 0 && apart.Abs() > clockWarn {
 		m.opt.Log.Warn("this machine's clock and the server's are apart; tickets may be refused", "seconds", int64(apart.Seconds()))
 	}
+}
+
+// ClockHolds tells whether this machine's clock may be believed where that destroys
+// something: the server's agreed with it of late, and it was not set far since. A
+// machine may start with any time, and hear the right one minutes later.
+func (m *Member) ClockHolds() bool {
+	at := m.agreed.Load()
+	since := m.opt.Now().Sub(time.Unix(at, 0))
+	return at != 0 && since >= -clockMost && since <= clockFor
 }

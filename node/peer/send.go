@@ -84,7 +84,7 @@ func (p *Peers) post(ctx context.Context, cancel context.CancelCauseFunc, place 
 	defer stop()
 	res, err := p.client.Do(req)
 	if err != nil {
-		return "", fmt.Errorf("%w: %w", api.ErrUnreachable, withoutURL(err))
+		return "", api.Unreachable(withoutURL(err))
 	}
 	defer drainAndClose(res.Body)
 	watch.moved()

@@ -27,7 +27,7 @@ export interface Page {
 }
 
 export interface Browser {
-  readonly kind: 'chromium' | 'firefox';
+  readonly kind: 'chromium' | 'firefox' | 'webkit';
   readonly pid: number;
   readonly downloads: string;
   newPage(url?: string): Promise<Page>;
@@ -41,7 +41,8 @@ export interface Browser {
 
 export interface LaunchOptions {
   readonly dark?: boolean;
-  /** Chromium only: trust this CA, say. */
+  /** A file in PEM form with an authority that the browser then knows. */
+  readonly ca?: string;
   readonly args?: readonly string[];
 }
 

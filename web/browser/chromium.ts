@@ -4,6 +4,7 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { resolve as absolute, join } from 'node:path';
 import type { Readable, Writable } from 'node:stream';
+import { trust } from './authority.ts';
 import { type Browser, type Finished, type LaunchOptions, type Page, pause, settle } from './browser.ts';
 
 type Json = Record<string, unknown>;
@@ -90,7 +91,9 @@ export class ChromiumPage implements Page {
       const details = params['exceptionDetails'] as { text: string; exception?: { description?: string } };
       this.log.push(`uncaught: ${details.exception?.description ?? details.text}`);
     } else if (method === 'Log.entryAdded') {
-      this.log.push(`log: ${(params['entry'] as { text: string }).text}`);
+      const { level, text } = params['entry'] as { level: string; text: string };
+      // Hints for developers come when the machine has time for them.
+      if (level !== 'verbose') this.log.push(`log: ${text}`);
     } else if (method === 'Page.javascriptDialogOpening') {
       this.dialogs.push(params['type'] as string);
       void this.call('Page.handleJavaScriptDialog', { accept: true });
@@ -184,11 +187,13 @@ const FLAGS = [
   '--remote-debugging-pipe',
 ];
 
-export async function launchChromium({ dark = false, args = [] }: LaunchOptions = {}): Promise<Browser> {
+export async function launchChromium({ dark = false, args = [], ca }: LaunchOptions = {}): Promise<Browser> {
   const profile = mkdtempSync(join(tmpdir(), 'holdfast-chromium-'));
   const downloads = mkdtempSync(join(tmpdir(), 'holdfast-downloads-'));
+  if (ca !== undefined) trust(join(profile, '.pki', 'nssdb'), ca);
   const child = spawn('/usr/bin/chromium', [...FLAGS, `--user-data-dir=${profile}`, ...args, 'about:blank'], {
     stdio: ['ignore', 'ignore', 'ignore', 'pipe', 'pipe'],
+    env: ca === undefined ? process.env : { ...process.env, HOME: profile },
   });
   const pipe = new Pipe(child);
   const ended = new Promise<void>((resolve) => child.once('exit', () => resolve()));

@@ -4,6 +4,7 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { resolve as absolute, join } from 'node:path';
 import WebSocket from 'ws';
+import { trust } from './authority.ts';
 import { type Browser, type Finished, type LaunchOptions, type Page, pause, settle } from './browser.ts';
 
 type Json = Record<string, unknown>;
@@ -159,13 +160,14 @@ interface Known {
   file?: string;
 }
 
-export async function launchFirefox({ dark = false, args = [] }: LaunchOptions = {}): Promise<Browser> {
+export async function launchFirefox({ dark = false, args = [], ca }: LaunchOptions = {}): Promise<Browser> {
   const profile = mkdtempSync(join(tmpdir(), 'holdfast-firefox-'));
   const downloads = mkdtempSync(join(tmpdir(), 'holdfast-downloads-'));
   const lines = Object.entries(preferences(downloads, dark)).map(
     ([k, v]) => `user_pref(${JSON.stringify(k)}, ${JSON.stringify(v)});\n`,
   );
   writeFileSync(join(profile, 'user.js'), lines.join(''));
+  if (ca !== undefined) trust(profile, ca);
   const child = spawn(
     '/usr/bin/firefox-esr',
     ['--headless', '--no-remote', '--new-instance', '--profile', profile, '--remote-debugging-port', '0', ...args],

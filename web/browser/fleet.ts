@@ -10,7 +10,7 @@ import { holdfast, program } from './service.ts';
 const run = promisify(execFile);
 
 /** One process of the program, until it is ended. */
-class Running {
+export class Running {
   readonly child: ChildProcess;
   readonly url: string;
   private constructor(child: ChildProcess, url: string) {
@@ -244,7 +244,7 @@ export class Fleet {
   }
 }
 
-async function freePort(): Promise<number> {
+export async function freePort(): Promise<number> {
   const front = await Front.open();
   front.close();
   return Number(new URL(front.url).port);

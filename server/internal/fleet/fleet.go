@@ -13,6 +13,8 @@ import (
 	"sync"
 	"time"
 
+	"golang.org/x/time/rate"
+
 	"holdfast/api"
 	"holdfast/format/id"
 	"holdfast/server/internal/placement"
@@ -25,6 +27,10 @@ const (
 	// that joined through another server is known here soon. A change that this
 	// server makes counts at once.
 	staleAfter = time.Second
+	// strangersEvery is how often members are read for an unknown node, and a burst
+	// of strangersBurst: a fleet that joins at once behind several servers.
+	strangersEvery = 100 * time.Millisecond
+	strangersBurst = 20
 )
 
 // Config is what a Fleet needs. Store, OrderKey and TicketKey are required.
@@ -58,6 +64,8 @@ type Fleet struct {
 	silent   map[id.Node]bool   // guarded by mu; at the last step
 	latest   int64              // guarded by mu; when a node was last seen by any server, as stored when this one started
 	started  time.Time
+	// strangers bounds how often members are read because of an unknown node.
+	strangers *rate.Limiter
 }
 
 // New makes a Fleet.
@@ -80,7 +88,8 @@ func New(cfg Config) (*Fleet, error) {
 	if cfg.Log == nil {
 		cfg.Log = slog.New(slog.DiscardHandler)
 	}
-	return &Fleet{cfg: cfg, pulses: map[id.Node]*pulse{}, silent: map[id.Node]bool{}, started: cfg.Now()}, nil
+	return &Fleet{cfg: cfg, pulses: map[id.Node]*pulse{}, silent: map[id.Node]bool{}, started: cfg.Now(),
+		strangers: rate.NewLimiter(rate.Every(strangersEvery), strangersBurst)}, nil
 }
 
 func unpredictable() *rand.Rand {

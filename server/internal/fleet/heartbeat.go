@@ -3,7 +3,9 @@ package fleet
 import (
 	"context"
 	"fmt"
+	"strings"
 	"time"
+	"unicode"
 
 	"holdfast/format/id"
 	"holdfast/format/ticket"
@@ -141,6 +143,8 @@ func (f *Fleet) checkClock(h ticket.Heartbeat) error {
 
 // accept believes a heartbeat once: its nonce is new, and it is not older than
 // what was stored before this server started or than the node's furthest progress.
+// Nonces are this server's own: of several servers each may believe it once, which
+// shows no more than that the node lived within maxSkew (docs/decisions/0008).
 //
 // After the clock was set back, a time stored before may lie so far ahead that no
 // heartbeat could be believed until then; it is left out. Heartbeats of the time
@@ -172,7 +176,7 @@ func (f *Fleet) accept(m member, h ticket.Heartbeat) error {
 	p.nonces[h.Nonce] = h.Time
 	beat := Beat{
 		Node: m.Node, SeenAt: now.Unix(), ToldAt: h.Time, Used: h.Used, Capacity: h.Capacity,
-		ReadOnly: h.State != ticket.Serving, Held: h.Held != nil, Program: h.Program,
+		ReadOnly: h.State != ticket.Serving, Held: h.Held != nil, Program: printable(h.Program),
 	}
 	if p.beat.ToldAt <= ahead {
 		beat.ToldAt = max(h.Time, p.beat.ToldAt)
@@ -180,6 +184,17 @@ func (f *Fleet) accept(m member, h ticket.Heartbeat) error {
 	f.logHeld(p.beat, beat)
 	p.beat, p.at, p.dirty = beat, now, true
 	return nil
+}
+
+// printable leaves out what nobody could read, and NUL, which PostgreSQL keeps in
+// no text: what one node says must not keep the beats of all from being stored.
+func printable(text string) string {
+	return strings.Map(func(r rune) rune {
+		if unicode.IsPrint(r) {
+			return r
+		}
+		return -1
+	}, text)
 }
 
 // logHeld says once that a node holds orders back, and once that it does not any more.

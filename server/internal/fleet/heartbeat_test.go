@@ -250,6 +250,56 @@ func TestAnotherServerHears(t *testing.T) {
 	}
 }
 
+// A node that has joined through one server may come to another one next, which
+// read the members a moment before.
+func TestAnotherServerKnowsWhoJustJoined(t *testing.T) {
+	w := newWorld(t)
+	mine := w.Fleet
+	if _, err := mine.Nodes(t.Context()); err != nil { // read, and believed for a second
+		t.Fatal(err)
+	}
+	w.restart()
+	n := w.joined("Alpha", "DE") // through theirs
+	if _, err := mine.Heartbeat(t.Context(), n.Heartbeat(t), nil); err != nil {
+		t.Error(err)
+	}
+	reads := 0
+	counted := counting{w.store, &reads}
+	w.restart(func(cfg *fleet.Config) { cfg.Store = counted })
+	stranger := w.node("Mallory", "NZ")
+	for range 1000 {
+		w.refused(stranger.Heartbeat(t), fleet.ErrUnknownNode)
+	}
+	if reads > 30 {
+		t.Errorf("strangers made the members be read %d times", reads)
+	}
+}
+
+// counting counts how often members are read.
+type counting struct {
+	fleet.Store
+	reads *int
+}
+
+func (c counting) Members(ctx context.Context) ([]fleet.Member, error) {
+	*c.reads++
+	return c.Store.Members(ctx)
+}
+
+// What a node says of its program is kept as far as it can be read: PostgreSQL
+// keeps no NUL, and one node must not keep the others' beats from being stored.
+func TestUnprintableProgram(t *testing.T) {
+	w := newWorld(t)
+	n := w.joined("Alpha", "DE")
+	w.clock.Add(time.Second)
+	if _, err := w.Heartbeat(t.Context(), n.Heartbeat(t, func(h *ticket.Heartbeat) { h.Program = "v1\x00\u202e.2" }), nil); err != nil {
+		t.Fatal(err)
+	}
+	if got := w.see(n).Program; got != "v1.2" {
+		t.Errorf("program %q", got)
+	}
+}
+
 func TestChainsOfTheFleet(t *testing.T) {
 	w := newWorld(t)
 	a, b := w.joined("Alpha", "DE"), w.joined("Beta", "NZ")

@@ -2,7 +2,7 @@
 // nodes live and take data, and the numbered orders that each of them is given.
 //
 // It promises that a node is what its own signed declaration says and stays so,
-// that no statement of a node is believed without its signature or twice, that
+// that no statement of a node is believed without its signature or, by one server, twice, that
 // orders reach a node in the sequence of their numbers, signed alike each time,
 // and that a database which forgot orders is noticed before it gives new ones.
 // It knows neither HTTP nor SQL, and nothing of what the blobs on a node are.

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"crypto/ed25519"
+	"errors"
 	"fmt"
 	"time"
 
@@ -90,7 +91,19 @@ func (f *Fleet) forget() {
 	f.changes++
 }
 
+// member returns one member. One that is not among those read last may have
+// joined through another server a moment ago: they are read again, not as often
+// as strangers ask.
 func (f *Fleet) member(ctx context.Context, node id.Node) (member, error) {
+	m, err := f.find(ctx, node)
+	if errors.Is(err, ErrUnknownNode) && f.strangers.AllowN(f.cfg.Now(), 1) {
+		f.forget()
+		m, err = f.find(ctx, node)
+	}
+	return m, err
+}
+
+func (f *Fleet) find(ctx context.Context, node id.Node) (member, error) {
 	members, err := f.load(ctx, staleAfter)
 	if err != nil {
 		return member{}, err

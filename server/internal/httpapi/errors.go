@@ -47,6 +47,8 @@ var codes = []struct {
 	{fleet.ErrUnknownNode, api.NodeUnknown},
 	{fleet.ErrHeartbeat, api.HeartbeatInvalid},
 	{store.ErrBusy, api.Unavailable},
+	{store.ErrAway, api.Unavailable},
+	{store.ErrReadOnly, api.Unavailable},
 	{context.DeadlineExceeded, api.Unavailable},
 	{context.Canceled, api.Unavailable},
 }
@@ -71,13 +73,24 @@ func problem(err error) error {
 			continue
 		}
 		if row.code == api.Unavailable {
-			p := api.NewProblem(api.Unavailable, "The server is busy; try again in a moment.")
+			p := api.NewProblem(api.Unavailable, "%s", unavailable(err))
 			p.RetryAfter = busyWait
 			return p
 		}
 		return api.NewProblem(row.code, "%s", detail(err, row.err))
 	}
 	return err
+}
+
+// unavailable says why, as far as callers are concerned; the operator's log says more.
+func unavailable(err error) string {
+	switch {
+	case errors.Is(err, store.ErrAway):
+		return "The server's database does not answer; try again in a moment."
+	case errors.Is(err, store.ErrReadOnly):
+		return "The server's database takes no writes at present; nothing was changed. Try again later."
+	}
+	return "The server is busy; try again in a moment."
 }
 
 // detail is what an error says beyond its kind, which is the problem's title,

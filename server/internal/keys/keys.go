@@ -18,19 +18,34 @@ import (
 	"holdfast/server/internal/dir"
 )
 
-// ErrKey: a key file is damaged or readable by others.
-var ErrKey = errors.New("key file")
+var (
+	// ErrKey: a key file is damaged or readable by others.
+	ErrKey = errors.New("key file")
+	// ErrMissing: a key file is not there.
+	ErrMissing = errors.New("there are no signing keys")
+)
 
 // Keys are the server's signing keys. Nodes pin their public halves when they join.
 type Keys struct{ Ticket, Order ed25519.PrivateKey }
 
+// Names of the key files.
+const (
+	TicketFile = "ticket.key"
+	OrderFile  = "order.key"
+)
+
 // Load reads the keys from folder and makes those that are not there yet.
-func Load(folder string) (Keys, error) {
-	ticket, err := load(filepath.Join(folder, "ticket.key"))
+func Load(folder string) (Keys, error) { return both(folder, load) }
+
+// Read reads the keys from folder, or fails with ErrMissing.
+func Read(folder string) (Keys, error) { return both(folder, read) }
+
+func both(folder string, get func(path string) (ed25519.PrivateKey, error)) (Keys, error) {
+	ticket, err := get(filepath.Join(folder, TicketFile))
 	if err != nil {
 		return Keys{}, err
 	}
-	order, err := load(filepath.Join(folder, "order.key"))
+	order, err := get(filepath.Join(folder, OrderFile))
 	if err != nil {
 		return Keys{}, err
 	}
@@ -38,9 +53,17 @@ func Load(folder string) (Keys, error) {
 }
 
 func load(path string) (ed25519.PrivateKey, error) {
+	key, err := read(path)
+	if errors.Is(err, ErrMissing) {
+		return create(path)
+	}
+	return key, err
+}
+
+func read(path string) (ed25519.PrivateKey, error) {
 	info, err := os.Lstat(path)
 	if errors.Is(err, fs.ErrNotExist) {
-		return create(path)
+		return nil, fmt.Errorf("%w: %s", ErrMissing, path)
 	}
 	if err != nil {
 		return nil, fmt.Errorf("read key: %w", err)

@@ -2,18 +2,45 @@ package store
 
 import (
 	"context"
+	"database/sql"
 	"testing"
 
+	"holdfast/format/id"
+	"holdfast/server/internal/fleet/fleettest"
 	"holdfast/server/internal/storetest"
 )
 
 // constructors are the databases on which every contract suite runs.
-var constructors = map[string]func(*testing.T) storetest.Store{
-	"sqlite": func(t *testing.T) storetest.Store {
+var constructors = map[string]func(*testing.T) *Store{
+	"sqlite": func(t *testing.T) *Store {
 		s := open(t)
 		t.Cleanup(func() { s.checkCounts(t) })
 		return s
 	},
+	"postgres": func(t *testing.T) *Store {
+		s := emptied(t)
+		t.Cleanup(func() { s.checkCounts(t) })
+		return s
+	},
+}
+
+// onEach runs a test on every kind of database.
+func onEach(t *testing.T, test func(t *testing.T, open func(*testing.T) *Store)) {
+	for name, open := range constructors {
+		t.Run(name, func(t *testing.T) { test(t, open) })
+	}
+}
+
+// onEachNew runs a test that changes tables, on databases of its own.
+func onEachNew(t *testing.T, test func(t *testing.T, open func(*testing.T) *Store)) {
+	t.Run("sqlite", func(t *testing.T) { test(t, func(t *testing.T) *Store { return open(t) }) })
+	t.Run("postgres", func(t *testing.T) { test(t, openPostgresTest) })
+}
+
+func opened(s *Store) fleettest.Opened {
+	return fleettest.Opened{Store: s, RaiseEpoch: s.RaiseEpoch, Order: func(ctx context.Context, upload id.Upload, nodes []id.Node, day int64) error {
+		return s.write(ctx, func(tx *sql.Tx) error { return enqueueDelete(ctx, tx, upload, nodes, day) })
+	}}
 }
 
 // checkCounts: what is counted as it changes is what there is, whatever a test did.
@@ -35,11 +62,14 @@ func (s *Store) checkCounts(t *testing.T) {
 }
 
 func TestContracts(t *testing.T) {
-	for name, open := range constructors {
-		t.Run(name, func(t *testing.T) {
-			t.Run("uploads", func(t *testing.T) { storetest.Uploads(t, open) })
-			t.Run("links", func(t *testing.T) { storetest.Links(t, open) })
-			t.Run("leases", func(t *testing.T) { storetest.Leases(t, open) })
+	onEach(t, func(t *testing.T, open func(*testing.T) *Store) {
+		plain := func(t *testing.T) storetest.Store { return open(t) }
+		t.Run("uploads", func(t *testing.T) { storetest.Uploads(t, plain) })
+		t.Run("links", func(t *testing.T) { storetest.Links(t, plain) })
+		t.Run("leases", func(t *testing.T) { storetest.Leases(t, plain) })
+		t.Run("servers", func(t *testing.T) { storetest.Servers(t, plain) })
+		t.Run("fleet", func(t *testing.T) {
+			fleettest.Contract(t, func(t *testing.T) fleettest.Opened { return opened(open(t)) })
 		})
-	}
+	})
 }

@@ -2,8 +2,6 @@ package store
 
 import (
 	"bytes"
-	"context"
-	"database/sql"
 	"os"
 	"path/filepath"
 	"testing"
@@ -11,17 +9,7 @@ import (
 
 	"holdfast/format/id"
 	"holdfast/server/internal/fleet"
-	"holdfast/server/internal/fleet/fleettest"
 )
-
-func TestFleetContract(t *testing.T) {
-	fleettest.Contract(t, func(t *testing.T) fleettest.Opened {
-		s := open(t)
-		return fleettest.Opened{Store: s, RaiseEpoch: s.RaiseEpoch, Order: func(ctx context.Context, upload id.Upload, nodes []id.Node, day int64) error {
-			return s.write(ctx, func(tx *sql.Tx) error { return enqueueDelete(ctx, tx, upload, nodes, day) })
-		}}
-	})
-}
 
 // The code of an invite can be used; a thief of the database must not find it.
 func TestNoInviteCodeInTheDatabase(t *testing.T) {

@@ -18,7 +18,9 @@ import (
 // TestLimitsHoldForWhoLookedBefore: what a transaction read before another one
 // ended does not count; the statements that change rows look again. One writer
 // at a time, as here, hides that; a database with several does not.
-func TestLimitsHoldForWhoLookedBefore(t *testing.T) {
+func TestLimitsHoldForWhoLookedBefore(t *testing.T) { onEach(t, limitsHold) }
+
+func limitsHold(t *testing.T, open func(*testing.T) *Store) {
 	s := open(t)
 	fleet := servertest.NewFleet(t, 2)
 	storetest.Admit(t, s, fleet.Nodes...)
@@ -74,12 +76,14 @@ func TestLimitsHoldForWhoLookedBefore(t *testing.T) {
 
 // TestCountsOfADatabaseFromBefore: a database that had uploads when it learned to
 // count them counts them.
-func TestCountsOfADatabaseFromBefore(t *testing.T) {
+func TestCountsOfADatabaseFromBefore(t *testing.T) { onEachNew(t, countsFromBefore) }
+
+func countsFromBefore(t *testing.T, open func(*testing.T) *Store) {
 	s := open(t)
 	fleet := servertest.NewFleet(t, 3)
 	storetest.Admit(t, s, fleet.Nodes...)
 	ctx, ids := t.Context(), fleet.IDs()
-	steps, err := s.migrations()
+	steps, err := s.steps()
 	if err != nil {
 		t.Fatal(err)
 	}

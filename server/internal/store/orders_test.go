@@ -31,7 +31,9 @@ func admit(t *testing.T, s *Store, url string) id.Node {
 }
 
 // An order is given by the transaction that ends an upload, or not at all.
-func TestEnqueueDeleteIsPartOfTheTransaction(t *testing.T) {
+func TestEnqueueDeleteIsPartOfTheTransaction(t *testing.T) { onEach(t, enqueuePartOf) }
+
+func enqueuePartOf(t *testing.T, open func(*testing.T) *Store) {
 	s := open(t)
 	node := admit(t, s, "https://a.example")
 	enqueue := func(upload byte, end error) error {

@@ -33,7 +33,7 @@ func statements(t *testing.T) []string {
 	}
 	var files []*ast.File
 	for _, path := range paths {
-		if strings.HasSuffix(path, "_test.go") {
+		if strings.HasSuffix(path, "_test.go") || path == "postgres.go" { // which asks for settings and locks
 			continue
 		}
 		file, err := parser.ParseFile(fset, path, nil, 0)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"database/sql"
 	"fmt"
+	"time"
 
 	"holdfast/format/id"
 	"holdfast/server/internal/placement"
@@ -135,4 +136,28 @@ func (s *Store) ReleaseUploads(ctx context.Context, limit int) (n int, err error
 		return nil
 	})
 	return n, err
+}
+
+// TakeOpen implements upload.Store.
+func (s *Store) TakeOpen(ctx context.Context, now time.Time, opens upload.Opens) (wait time.Duration, err error) {
+	at, every, all := now.UnixMicro(), opens.Every.Microseconds(), opens.Every.Microseconds()*int64(opens.Burst)
+	err = s.write(ctx, func(tx *sql.Tx) error {
+		// What lies further ahead than it can was stored before the clock was set back.
+		taken, err := affected(tx.ExecContext(ctx, `UPDATE total SET opens_free = CASE WHEN opens_free > $1 AND opens_free - $1 <= $3 THEN opens_free ELSE $1 END + $2
+			WHERE one = 1 AND (opens_free + $2 - $1 <= $3 OR opens_free - $1 > $3)`, at, every, all))
+		if err != nil {
+			return fmt.Errorf("count upload: %w", err)
+		}
+		wait = 0
+		if taken > 0 {
+			return nil
+		}
+		var free int64
+		if err := tx.QueryRowContext(ctx, `SELECT opens_free FROM total WHERE one = 1`).Scan(&free); err != nil {
+			return fmt.Errorf("count upload: %w", err)
+		}
+		wait = max(time.Duration(free+every-at-all)*time.Microsecond, time.Microsecond)
+		return nil
+	})
+	return wait, err
 }

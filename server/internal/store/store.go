@@ -1,11 +1,13 @@
 // Package store keeps the server's state in one SQL database and implements the
 // store interfaces that the domains declare. It promises that every write is one
-// transaction that is durable when the call returns, that work done under a
-// lease is refused once the lease has gone to another, and that what is deleted
-// is overwritten in the file. It decides nothing: rules are the domains'.
+// transaction that is durable when the call returns, that what a transaction did
+// is as if it had been alone, that work done under a lease is refused once the
+// lease has gone to another, and, in SQLite, that what is deleted is overwritten
+// in the file. It decides nothing: rules are the domains'.
 //
-// SQLite is inside the program. The SQL texts keep to what PostgreSQL takes as
-// well: $n placeholders, ON CONFLICT, RETURNING, partial indexes.
+// SQLite is inside the program. Any number of servers share one PostgreSQL. The
+// SQL texts are the same for both: $n placeholders, ON CONFLICT, RETURNING,
+// partial indexes; dialect has what differs.
 package store
 
 import (
@@ -13,34 +15,37 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
-	"net/url"
-	"os"
-	"path/filepath"
+	"math/rand/v2"
+	"strings"
 	"time"
 
-	"modernc.org/sqlite"
-	sqlite3 "modernc.org/sqlite/lib"
+	"github.com/pressly/goose/v3"
 
 	"holdfast/server/internal/loop"
 )
 
-// ErrBusy: the database stayed locked by another process for too long.
-var ErrBusy = errors.New("the database is busy")
-
-const (
-	// readers bounds the pool of reading connections; each has a page cache of
-	// its own (2 MB), and more would only wait for the same two or four cores.
-	readers = 8
-	// busyTimeout is how long SQLite itself waits for another process's lock.
-	busyTimeout = 5 * time.Second
-	// attempts at a transaction that met a lock all the same.
-	attempts = 5
-)
-
 // Store is one database.
 type Store struct {
-	writer *sql.DB // one connection: SQLite has one writer, and queueing here is fair
-	reader *sql.DB
+	// Trouble is called with what an operator has to see to: the database is away
+	// or takes no writes. It is set before the store is used, or never.
+	Trouble func(error)
+
+	*dialect
+	writer, reader *sql.DB
+}
+
+// dialect is what one database does otherwise than another.
+type dialect struct {
+	migrations goose.Dialect
+	words      *strings.Replacer // exchanged in migrations
+	// write and read begin transactions.
+	write, read *sql.TxOptions
+	// attempts at a transaction that met others.
+	attempts int
+	// scrub leaves nothing readable of what was deleted, as far as the database can.
+	scrub func(context.Context, *sql.DB) error
+	// place waits until no other server chooses places for uploads.
+	place func(context.Context, *sql.DB) (leave func(), err error)
 }
 
 // queryer is what reading takes: a pool or a transaction.
@@ -50,54 +55,14 @@ type queryer interface {
 	PrepareContext(ctx context.Context, query string) (*sql.Stmt, error)
 }
 
-// Open opens the database at path, makes it if it is not there, and brings its
-// tables up to date.
-func Open(ctx context.Context, path string) (*Store, error) { return openWith(ctx, "sqlite", path) }
-
-// openWith is Open with the driver of that name, which speaks to SQLite.
-func openWith(ctx context.Context, driver, path string) (*Store, error) {
-	path, err := filepath.Abs(path)
-	if err != nil {
-		return nil, fmt.Errorf("open database: %w", err)
+// Open opens the database at place and brings its tables up to date. Place is
+// the path of a SQLite file, which is made if it is not there, or the address
+// of a PostgreSQL database, postgres://USER@HOST/NAME.
+func Open(ctx context.Context, place string) (*Store, error) {
+	if isPostgres(place) {
+		return openPostgres(ctx, place)
 	}
-	// Made here so that nobody else may read it; SQLite gives its other files the same mode.
-	file, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o600)
-	if err != nil {
-		return nil, fmt.Errorf("open database: %w", err)
-	}
-	if err := file.Close(); err != nil {
-		return nil, fmt.Errorf("open database: %w", err)
-	}
-	s := &Store{}
-	if s.writer, err = sql.Open(driver, dsn(path, false)); err != nil {
-		return nil, fmt.Errorf("open database: %w", err)
-	}
-	s.writer.SetMaxOpenConns(1)
-	if s.reader, err = sql.Open(driver, dsn(path, true)); err != nil {
-		return nil, errors.Join(fmt.Errorf("open database: %w", err), s.writer.Close())
-	}
-	s.reader.SetMaxOpenConns(readers)
-	if err := s.migrate(ctx, path); err != nil {
-		return nil, errors.Join(err, s.Close())
-	}
-	return s, nil
-}
-
-// dsn names the database with everything that each connection must be set to.
-func dsn(path string, readOnly bool) string {
-	pragmas := []string{
-		fmt.Sprintf("busy_timeout(%d)", busyTimeout.Milliseconds()),
-		"journal_mode(WAL)",
-		"synchronous(FULL)", // a commit that was answered survives a power cut
-		"foreign_keys(1)",
-		"secure_delete(1)", // a release key that was destroyed is not left in the file
-		"journal_size_limit(67108864)",
-	}
-	q := url.Values{"_pragma": pragmas, "_txlock": {"immediate"}}
-	if readOnly {
-		q = url.Values{"_pragma": append(pragmas, "query_only(1)"), "_txlock": {"deferred"}}
-	}
-	return (&url.URL{Scheme: "file", Path: filepath.ToSlash(path), RawQuery: q.Encode()}).String()
+	return openSQLite(ctx, "sqlite", place)
 }
 
 // Close closes the database.
@@ -105,11 +70,10 @@ func (s *Store) Close() error { return errors.Join(s.reader.Close(), s.writer.Cl
 
 // write runs f in one transaction and commits it, or rolls everything back. The
 // fence of ctx, if there is one, is checked first. f may run again when the
-// database was busy: it changes nothing outside of the transaction before it
-// returns.
+// transaction met others: it changes nothing outside of it before it returns.
 func (s *Store) write(ctx context.Context, f func(tx *sql.Tx) error) error {
-	return retry(ctx, func() error {
-		tx, err := s.writer.BeginTx(ctx, nil)
+	return s.retry(ctx, func() error {
+		tx, err := s.writer.BeginTx(ctx, s.dialect.write)
 		if err != nil {
 			return fmt.Errorf("begin: %w", err)
 		}
@@ -129,8 +93,8 @@ func (s *Store) write(ctx context.Context, f func(tx *sql.Tx) error) error {
 
 // read runs f in one transaction that sees one state of the database.
 func (s *Store) read(ctx context.Context, f func(q queryer) error) error {
-	return retry(ctx, func() error {
-		tx, err := s.reader.BeginTx(ctx, nil)
+	return s.retry(ctx, func() error {
+		tx, err := s.reader.BeginTx(ctx, s.dialect.read)
 		if err != nil {
 			return fmt.Errorf("begin: %w", err)
 		}
@@ -139,41 +103,27 @@ func (s *Store) read(ctx context.Context, f func(q queryer) error) error {
 	})
 }
 
-// retry runs f again while the database is busy. Between tries it waits a
-// little longer each time.
-func retry(ctx context.Context, f func() error) error {
+// longestWait between two attempts; before the first ones it is shorter.
+const longestWait = 100 * time.Millisecond
+
+// retry runs f again while it meets others. Between tries it waits a little,
+// longer and longer and never as long as the others do.
+func (s *Store) retry(ctx context.Context, f func() error) error {
 	for n := 1; ; n++ {
 		err := f()
-		if !busy(err) {
+		if !again(err) || n == s.attempts {
+			err = named(ctx, err)
+			if s.Trouble != nil && (errors.Is(err, ErrAway) || errors.Is(err, ErrReadOnly)) {
+				s.Trouble(err)
+			}
 			return err
-		}
-		if n == attempts {
-			return fmt.Errorf("%w: %w", ErrBusy, err)
 		}
 		select {
 		case <-ctx.Done():
 			return fmt.Errorf("%w: %w", context.Cause(ctx), err)
-		case <-time.After(time.Duration(n) * 20 * time.Millisecond):
+		case <-time.After(rand.N(min(time.Duration(n)*5*time.Millisecond, longestWait))):
 		}
 	}
-}
-
-func busy(err error) bool {
-	var e *sqlite.Error
-	if !errors.As(err, &e) {
-		return false
-	}
-	primary := e.Code() & 0xff // the low byte; the others say more precisely why
-	return primary == sqlite3.SQLITE_BUSY || primary == sqlite3.SQLITE_LOCKED
-}
-
-// unique tells whether err is a second row for something that may be there once.
-func unique(err error) bool {
-	var e *sqlite.Error
-	if !errors.As(err, &e) {
-		return false
-	}
-	return e.Code() == sqlite3.SQLITE_CONSTRAINT_UNIQUE || e.Code() == sqlite3.SQLITE_CONSTRAINT_PRIMARYKEY
 }
 
 func checkFence(ctx context.Context, tx *sql.Tx) error {
@@ -192,17 +142,18 @@ func checkFence(ctx context.Context, tx *sql.Tx) error {
 	return nil
 }
 
-// Scrub moves what was written into the database file and empties the
-// write-ahead log, so that nothing deleted stays readable in it.
-func (s *Store) Scrub(ctx context.Context) error {
-	var blocked, frames, moved int64
-	if err := s.writer.QueryRowContext(ctx, `PRAGMA wal_checkpoint(TRUNCATE)`).Scan(&blocked, &frames, &moved); err != nil {
-		return fmt.Errorf("empty the write-ahead log: %w", err)
-	}
-	if blocked != 0 {
-		return fmt.Errorf("empty the write-ahead log: %w", ErrBusy)
-	}
-	return nil
+// Scrub leaves nothing readable of what was deleted, in SQLite: PostgreSQL
+// overwrites its files in its own time.
+func (s *Store) Scrub(ctx context.Context) error { return named(ctx, s.scrub(ctx, s.writer)) }
+
+// Placing waits until no other caller, on any server, chooses places for an
+// upload, and lets the next one in with leave.
+func (s *Store) Placing(ctx context.Context) (leave func(), err error) {
+	err = s.retry(ctx, func() error {
+		leave, err = s.place(ctx, s.writer)
+		return err
+	})
+	return leave, err
 }
 
 // Epoch is the database's epoch, within which orders are numbered.

@@ -5,6 +5,7 @@ import (
 	"context"
 	"database/sql"
 	"errors"
+	"fmt"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -109,7 +110,9 @@ func TestOpenFails(t *testing.T) {
 	}
 }
 
-func TestWriteRollsBack(t *testing.T) {
+func TestWriteRollsBack(t *testing.T) { onEach(t, writeRollsBack) }
+
+func writeRollsBack(t *testing.T, open func(*testing.T) *Store) {
 	s := open(t)
 	stop := errors.New("stop")
 	insert := func(tx *sql.Tx) error {
@@ -141,7 +144,9 @@ func TestWriteRollsBack(t *testing.T) {
 }
 
 // TestReadSeesOneState: what is written meanwhile is not seen by a running read.
-func TestReadSeesOneState(t *testing.T) {
+func TestReadSeesOneState(t *testing.T) { onEach(t, readSeesOneState) }
+
+func readSeesOneState(t *testing.T, open func(*testing.T) *Store) {
 	s := open(t)
 	count := func(q queryer) (n int) {
 		if err := q.QueryRowContext(t.Context(), `SELECT COUNT(*) FROM lease`).Scan(&n); err != nil {
@@ -194,6 +199,30 @@ func TestBusy(t *testing.T) {
 	}
 	if _, err := s.TakeLease(t.Context(), "x", id.New32(), 1, 2); err != nil {
 		t.Error(err)
+	}
+}
+
+// TestFull: a file that may not grow is named as the reason, and is whole when it may.
+func TestFull(t *testing.T) {
+	s := open(t)
+	limit := func(pages string) {
+		t.Helper()
+		if _, err := s.writer.ExecContext(t.Context(), "PRAGMA max_page_count = "+pages); err != nil {
+			t.Fatal(err)
+		}
+	}
+	limit("1") // that is, as many as there are
+	var err error
+	taken := 0
+	for ; err == nil && taken < 10_000; taken++ {
+		_, err = s.TakeLease(t.Context(), fmt.Sprint(taken), id.New32(), 1, 2)
+	}
+	if !errors.Is(err, ErrReadOnly) {
+		t.Fatalf("after %d leases: %v", taken, err)
+	}
+	limit("1000000")
+	if _, err := s.TakeLease(t.Context(), "x", id.New32(), 1, 2); err != nil {
+		t.Error("afterwards:", err)
 	}
 }
 
@@ -309,7 +338,9 @@ func TestMigrationsAreNeutral(t *testing.T) {
 }
 
 // TestInterrupted: what its caller no longer waits for ends, and says why.
-func TestInterrupted(t *testing.T) {
+func TestInterrupted(t *testing.T) { onEach(t, interrupted) }
+
+func interrupted(t *testing.T, open func(*testing.T) *Store) {
 	s := open(t)
 	const endless = `WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n) SELECT MAX(i) FROM n`
 	var max int64

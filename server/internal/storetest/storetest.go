@@ -31,6 +31,10 @@ type Store interface {
 	RemoveNode(ctx context.Context, node id.Node) error
 	SaveReport(ctx context.Context, r fleet.Report) error
 	Issued(ctx context.Context, node id.Node) (fleet.Progress, error)
+	// Names returns the public keys, of tickets and of orders, that servers sign
+	// with; Name lets the store name these unless it names others, and returns those.
+	Names(ctx context.Context) (ticket, order id.Bytes32, err error)
+	Name(ctx context.Context, ticket, order id.Bytes32) (id.Bytes32, id.Bytes32, error)
 }
 
 // Admit makes nodes members.

@@ -34,19 +34,21 @@ type Service struct {
 	key    ed25519.PrivateKey // of tickets
 	limits Limits
 	now    func() time.Time
-	opens  *rate.Limiter
-	// placing is held from looking at the room of nodes to reserving it, so that
-	// no two callers are given the same.
+	// opens is this server's own count, which refuses without asking the store.
+	opens *rate.Limiter
+	every Opens
+	// placing lets one caller of this server wait for Store.Placing at a time.
 	placing chan struct{}
 }
 
 // New makes the service; key signs upload tickets.
 func New(store Store, fleet Fleet, key ed25519.PrivateKey, limits Limits, now func() time.Time) *Service {
-	opens := rate.NewLimiter(rate.Inf, 0)
+	s := &Service{store: store, fleet: fleet, key: key, limits: limits, now: now, placing: make(chan struct{}, 1)}
 	if n := limits.OpensPerMinute; n > 0 {
-		opens = rate.NewLimiter(rate.Every(time.Minute/time.Duration(n)), n)
+		s.every = Opens{Every: time.Minute / time.Duration(n), Burst: n}
+		s.opens = rate.NewLimiter(rate.Every(s.every.Every), n)
 	}
-	return &Service{store: store, fleet: fleet, key: key, limits: limits, now: now, opens: opens, placing: make(chan struct{}, 1)}
+	return s
 }
 
 // Limits are what the service was made with.
@@ -83,7 +85,7 @@ func (s *Service) Open(ctx context.Context, bytes int64, days int) (Grant, error
 	case bytes == 0:
 		bytes = min(firstBudget, s.limits.UploadBytes)
 	}
-	if err := s.takeOpen(); err != nil {
+	if err := s.takeOpen(ctx); err != nil {
 		return Grant{}, fmt.Errorf("open upload: %w", err)
 	}
 	secret := id.Bytes32(id.New32())
@@ -103,15 +105,21 @@ func (s *Service) Open(ctx context.Context, bytes int64, days int) (Grant, error
 
 // takeOpen counts an upload that is opened. An upload that brings nothing still
 // leaves orders for its nodes in the database, so that opening as such is limited.
-func (s *Service) takeOpen() error {
-	now := s.now()
-	taken := s.opens.ReserveN(now, 1)
-	wait := taken.DelayFrom(now)
-	if wait == 0 {
+func (s *Service) takeOpen(ctx context.Context) error {
+	if s.opens == nil {
 		return nil
 	}
-	taken.CancelAt(now)
-	return &share.LimitedError{Wait: wait}
+	now := s.now()
+	taken := s.opens.ReserveN(now, 1)
+	if wait := taken.DelayFrom(now); wait > 0 {
+		taken.CancelAt(now)
+		return &share.LimitedError{Wait: wait}
+	}
+	wait, err := s.store.TakeOpen(ctx, now, s.every)
+	if err == nil && wait > 0 {
+		err = &share.LimitedError{Wait: wait}
+	}
+	return err
 }
 
 // place chooses chains for a new upload and opens it.
@@ -131,13 +139,22 @@ func (s *Service) place(ctx context.Context, u Upload) (Upload, error) {
 	return u, s.store.OpenUpload(ctx, u, s.limits.ReservedBytes, maxOpen)
 }
 
+// enterPlacing is Store.Placing, with one connection to the database for all who wait here.
 func (s *Service) enterPlacing(ctx context.Context) (leave func(), err error) {
 	select {
 	case s.placing <- struct{}{}:
-		return func() { <-s.placing }, nil
 	case <-ctx.Done():
 		return nil, context.Cause(ctx)
 	}
+	others, err := s.store.Placing(ctx)
+	if err != nil {
+		<-s.placing
+		return nil, err
+	}
+	return func() {
+		others()
+		<-s.placing
+	}, nil
 }
 
 // Get gives a fresh ticket for an open upload. Chains whose nodes went away are

@@ -170,17 +170,22 @@ func TestExtendFindsOtherNodes(t *testing.T) {
 	r.want(err, upload.ErrNoCapacity)
 }
 
-// TestOpensAreLimited: so many a minute and no more, whatever becomes of them.
+// TestOpensAreLimited: so many a minute and no more, whatever becomes of them and
+// whichever of two servers they come to.
 func TestOpensAreLimited(t *testing.T) {
 	r := newRig(t, 2)
 	few := limits
 	few.OpensPerMinute = 30
-	r.Service = upload.New(r.store, r.fleet.Uploads(), r.key, few, r.clock.Now)
-	for range 30 {
+	servers := []*upload.Service{
+		upload.New(r.store, r.fleet.Uploads(), r.key, few, r.clock.Now), upload.New(r.store, r.fleet.Uploads(), r.key, few, r.clock.Now),
+	}
+	for n := range 30 {
+		r.Service = servers[n%2]
 		g := r.open(1)
 		r.must(r.Abandon(t.Context(), g.Upload, g.Secret))
 	}
-	for range 100 {
+	for n := range 100 {
+		r.Service = servers[n%2]
 		_, err := r.Open(t.Context(), 1, 1)
 		var limited *share.LimitedError
 		if !errors.As(err, &limited) || limited.Seconds() != 2 {

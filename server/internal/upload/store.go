@@ -2,6 +2,7 @@ package upload
 
 import (
 	"context"
+	"time"
 
 	"holdfast/format/id"
 	"holdfast/server/internal/placement"
@@ -11,6 +12,12 @@ import (
 // Store keeps uploads. Every method is atomic; those that write are durable when
 // they return. storetest.Uploads checks implementations.
 type Store interface {
+	// TakeOpen counts an upload that is opened, of all servers, or returns how long
+	// to wait until one may be.
+	TakeOpen(ctx context.Context, now time.Time, opens Opens) (wait time.Duration, err error)
+	// Placing returns when no other caller, on any server, is between Placing and
+	// leave: from looking at the room of nodes to reserving it.
+	Placing(ctx context.Context) (leave func(), err error)
 	// OpenUpload adds an open upload with its chains, and reserves its budget. It
 	// fails with ErrNoCapacity if more than reserved bytes would be reserved, or
 	// by more than count uploads.
@@ -48,6 +55,13 @@ type Store interface {
 	// ForgetUploads drops secret and answer of committed uploads that closed
 	// before that day, and abandoned ones as a whole, up to limit.
 	ForgetUploads(ctx context.Context, before int64, limit int) (int, error)
+}
+
+// Opens is how many uploads may be opened: one every so often, and a burst of
+// them where none was for a while.
+type Opens struct {
+	Every time.Duration
+	Burst int
 }
 
 // Tx is what a commit does.

@@ -1,5 +1,5 @@
 import { utf8 } from '../format/bytes.ts';
-import { listedPathFault, MAX_ENTRIES, MAX_PATH, nameFault } from '../format/descriptor.ts';
+import { listedPathFault, MAX_ENTRIES, MAX_FOLDERS, MAX_PATH, nameFault } from '../format/descriptor.ts';
 import { EngineError, type SendItem } from './types.ts';
 
 // What is chosen is checked before byte 1: a name that the format does not take would fail a send at its end.
@@ -15,11 +15,8 @@ export function checkNames(items: readonly SendItem[], title: string | undefined
     if (fault !== undefined) throw new EngineError('bad-name', `${path}: ${fault}`);
     if (paths.has(path)) throw new EngineError('bad-name', `${path}: two of this name`);
     paths.add(path);
-    for (let end = path.lastIndexOf('/'); end > 0; end = path.lastIndexOf('/', end - 1)) {
-      const folder = path.slice(0, end);
-      if (folders.has(folder)) break; // and so are those above it
-      folders.add(folder);
-    }
+    addAbove(path, folders);
+    if (folders.size > MAX_FOLDERS) throw new EngineError('over-limit', `more than ${MAX_FOLDERS} folders`);
   }
   for (const item of items) {
     if ('file' in item && folders.has(item.path)) {
@@ -28,6 +25,15 @@ export function checkNames(items: readonly SendItem[], title: string | undefined
   }
   const fault = title === undefined ? undefined : (nameFault(title) ?? unicodeFault(title));
   if (fault !== undefined) throw new EngineError('bad-name', `${title}: ${fault}`);
+}
+
+/** Adds the folders above a path. */
+function addAbove(path: string, folders: Set<string>): void {
+  for (let end = path.lastIndexOf('/'); end > 0; end = path.lastIndexOf('/', end - 1)) {
+    const folder = path.slice(0, end);
+    if (folders.has(folder)) return; // and so are those above it
+    folders.add(folder);
+  }
 }
 
 function lengthFault(path: string): string | undefined {

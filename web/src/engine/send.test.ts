@@ -9,7 +9,7 @@ import { pass, until } from './clock.kit.ts';
 import { brought, checkCommit, Opened } from './opened.kit.ts';
 import { Send } from './send.ts';
 import type { SendItem, SendOptions, SendProgress, SendResult } from './types.ts';
-import { honest, silent, UploadWorld } from './upload.kit.ts';
+import { honest, nameOf, refuses, silent, UploadWorld } from './upload.kit.ts';
 
 // A send from the chosen files to the link, opened again by whoever has the link.
 
@@ -266,6 +266,50 @@ describe('what goes wrong', () => {
       throw new TypeError('network');
     });
     await expect(send([shorter(file('a', pattern(9)), 0)])).rejects.toMatchObject({ code: 'file-changed' });
+  });
+
+  /** The third blob cannot be stored anywhere; the others go on for ever. */
+  const thirdRefused = (): void => {
+    const names = new Set<string>();
+    world.all((post, ...rest) => {
+      names.add(nameOf(post));
+      return ([...names][2] === nameOf(post) ? refuses('upload-closed') : silent)(post, ...rest);
+    });
+  };
+  it.each<[string, (item: SendItem & { file: File }) => SendItem, () => void, string, number]>([
+    ['a file changes', (item) => shorter(item, 16_000_000), () => world.all(silent), 'file-changed', 2],
+    ['one cannot be stored', (item) => item, thirdRefused, 'internal', 5],
+  ])('blobs on their way end before the upload is given up when %s', async (_, damaged, arrange, code, posts) => {
+    arrange();
+    let left: string[] | undefined;
+    world.answers.set('abandonUpload', () => {
+      left = world.posts.map(({ post }) => post.state).filter((state) => state === 'open');
+      return new Response(null, { status: 204 });
+    });
+    await expect(send([damaged(file('a', new Uint8Array(34_000_000)))])).rejects.toMatchObject({ code });
+    expect(left).toEqual([]);
+    expectGivenUp();
+    await pass(60_000);
+    expect(world.posts).toHaveLength(posts);
+    expect(progress.some((p) => p.stage === 'committing')).toBe(false);
+  });
+
+  it('the first failure is told, not what followed from it', async () => {
+    const item = file('a', new Uint8Array(34_000_000));
+    const slice = item.file.slice.bind(item.file);
+    world.all(refuses('unknown-version'));
+    // The file changes, too, but later: while its second blob is read the first one has failed.
+    const late = (from = 0, to = 0): object => {
+      const arrayBuffer = async (): Promise<ArrayBuffer> => {
+        if (from > 8_000_000) await until(() => world.posts.length >= 3 && settled());
+        return slice(from, from > 8_000_000 ? to - 1 : to).arrayBuffer();
+      };
+      return { arrayBuffer };
+    };
+    const settled = (): boolean => world.posts.every(({ post }) => post.state !== 'open');
+    Object.assign(item.file, { slice: late });
+    await expect(send([item])).rejects.toMatchObject({ code: 'out-of-date' });
+    expectGivenUp();
   });
 
   it.each<[string, () => void]>([

@@ -66,7 +66,12 @@ export class Send {
   readonly #job: SendJob;
   readonly #files: FileItem[];
   readonly #single: boolean;
+  /** Aborted with the first failure, so that all that is under way ends with it. */
+  readonly #stop = new AbortController();
+  /** The sender's cancel, or a failure. */
   readonly #signal: AbortSignal;
+  /** Blobs on their way to nodes. */
+  readonly #flying = new Set<Promise<void>>();
   readonly #meter: SendMeter;
   readonly #streams: OutgoingStream[] = [];
   readonly #blobs: MadeBlob[] = [];
@@ -80,7 +85,7 @@ export class Send {
   constructor(job: SendJob, signal: AbortSignal, onProgress: (p: SendProgress) => void) {
     checkNames(job.items, job.options.title);
     this.#job = job;
-    this.#signal = signal;
+    this.#signal = AbortSignal.any([signal, this.#stop.signal]);
     this.#files = job.items.filter((i): i is FileItem => 'file' in i).sort((a, b) => (a.path < b.path ? -1 : 1));
     this.#single = this.#files.length === 1 && job.items.length === 1;
     this.#meter = new SendMeter(this.#files.length, onProgress);
@@ -110,11 +115,18 @@ export class Send {
     try {
       return await this.#commit(await this.#store(all, listingSize), { link, keys });
     } catch (error) {
-      await this.#upload.abandon().catch(() => {
-        // It closes by itself within a day; the first error is the one that matters.
-      });
-      throw error;
+      await this.#giveUp(error);
+      throw this.#stop.signal.reason; // what failed first: the others only say that they were cancelled
     }
+  }
+
+  /** Nothing leaves any more once the upload is given up. */
+  async #giveUp(error: unknown): Promise<void> {
+    this.#stop.abort(error);
+    await Promise.allSettled(this.#flying);
+    await this.#upload.abandon().catch(() => {
+      // It closes by itself within a day; the first error is the one that matters.
+    });
   }
 
   async #store(sizes: readonly number[], listingSize: number | null): Promise<Content[]> {
@@ -129,19 +141,18 @@ export class Send {
   }
 
   async #makeAll(plans: readonly BlobPlan[]): Promise<void> {
-    const flying = new Set<Promise<void>>();
     for (const plan of plans) {
-      while (flying.size >= IN_FLIGHT) await Promise.race(flying);
+      while (this.#flying.size >= IN_FLIGHT) await Promise.race(this.#flying);
       const { name, body } = await this.#sealBlob(plan);
       const sending = this.#upload.store(name, body).then(() => {
-        flying.delete(sending);
+        this.#flying.delete(sending);
         this.#stood(plan);
         if (body.buffer.byteLength === PIECE_SIZE) this.#spare.push(new Uint8Array(body.buffer));
       });
-      sending.catch(() => {}); // reported by the race or at the end
-      flying.add(sending);
+      sending.catch((error: unknown) => this.#stop.abort(error));
+      this.#flying.add(sending);
     }
-    await Promise.all(flying);
+    await Promise.all(this.#flying);
   }
 
   /** A blob stands twice: files of which it was the last are done. */

@@ -252,6 +252,17 @@ describe('a refused ticket', () => {
     expect(await run.over()).toBe('stored');
   });
 
+  it('at one node for one blob and at the others for the next is no word of all', async () => {
+    const upload = await sender.open();
+    world.conduct.set(de, first(refuses('ticket-spent'), honest));
+    await upload.store(blob.name, blob.bytes);
+    world.conduct.set(nz, first(refuses('ticket-spent'), honest));
+    world.conduct.set(is, first(refuses('ticket-spent'), honest));
+    const run = new Storing(upload, other);
+    await pass(1000);
+    expect(await run.over()).toBe('stored');
+  });
+
   it('at a node that has stored something since is forgotten', async () => {
     world.conduct.set(de, first(refuses('ticket-spent'), alone));
     world.conduct.set(nz, first(dead, refuses('ticket-spent')));

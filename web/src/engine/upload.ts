@@ -5,6 +5,7 @@ import { FormatError } from '../format/errors.ts';
 import { toText } from '../format/id.ts';
 import { decodePayload, type UploadTicket } from '../format/ticket.ts';
 import { call, checkNode, type KnownNode } from './calls.ts';
+import { Health } from './health.ts';
 import { NodeError, putBlob } from './put.ts';
 import { ReceiptBook } from './receipts.ts';
 import { EngineError, type Place, type ProgressNote } from './types.ts';
@@ -27,6 +28,9 @@ interface Way {
   readonly node: KnownNode;
 }
 
+/** Nodes that did not answer, that refused or that lied in this round of one blob, and how: it does not ask them again. */
+type Left = Map<string, string>;
+
 export interface UploadEvents {
   /** Bytes of this blob that left; may go back when a node is left and another one tried. */
   sent(blob: Bytes, bytes: number): void;
@@ -41,9 +45,7 @@ export class Upload {
   readonly #events: UploadEvents;
   readonly receipts: ReceiptBook;
   readonly #nodes: Map<string, KnownNode>;
-  readonly #away = new Set<string>();
-  /** Nodes that refused the ticket, and how. */
-  readonly #refused = new Map<string, string>();
+  readonly #health = new Health();
   /** When the last receipt came, or a network was missing. */
   #good = performance.now();
   /** A node says that the ticket has expired: its clock counts. */
@@ -120,29 +122,34 @@ export class Upload {
     for (let round = 0; ; round++) {
       if (round > 0) await this.#wait(round);
       await this.#renew();
+      const left: Left = new Map();
       for (const way of this.#ways) {
-        if (this.#away.has(way.node.id)) continue;
-        await this.#tryWay(way, name, body);
+        if (left.has(way.node.id) || this.#isSpared(way.node, round)) continue;
+        await this.#tryWay(way, name, body, left);
         if (this.receipts.copies(name) === 2) {
           this.#events.note(undefined);
           return;
         }
       }
-      this.#checkRefusals();
+      this.#checkRefusals(left);
       if (this.#isHopeless(round)) break;
-      this.#away.clear(); // whoever was away may be back
     }
     throw new EngineError(this.receipts.copies(name) === 1 ? 'no-placement' : 'nodes-away');
   }
 
-  /** One node may lie about the ticket; all of them do not. */
-  #checkRefusals(): void {
-    if (!this.#ways.every(({ node }) => this.#refused.has(node.id))) return;
-    const codes = [...new Set(this.#refused.values())];
+  /** A node that failed of late is not asked while others may do; in later rounds they did not, and whoever was away may be back. */
+  #isSpared(node: KnownNode, round: number): boolean {
+    return round === 0 && this.#health.rests(node.id, performance.now());
+  }
+
+  /** One node may lie about the ticket, or refuse it for a moment; all of them, one after the other, do not. */
+  #checkRefusals(left: Left): void {
+    if (!this.#ways.every(({ node }) => REFUSALS.has(left.get(node.id) ?? ''))) return;
+    const codes = [...new Set(left.values())];
     throw new EngineError(codes.includes('unknown-version') ? 'out-of-date' : 'internal', codes.join(', '));
   }
 
-  async #tryWay({ chain, node }: Way, name: Bytes, body: Bytes): Promise<void> {
+  async #tryWay({ chain, node }: Way, name: Bytes, body: Bytes, left: Left): Promise<void> {
     const blob = { name, size: body.length };
     try {
       await putBlob({
@@ -157,7 +164,7 @@ export class Upload {
           if (event.receipt !== undefined) {
             await this.receipts.add(event.receipt, blob);
             this.#good = performance.now();
-            this.#refused.delete(node.id);
+            this.#health.good(node.id);
             const copies = this.receipts.copies(name);
             if (copies > 0) this.#events.stored(name, body.length, copies === 2 ? 2 : 1);
           } else if (event.failed) {
@@ -168,17 +175,11 @@ export class Upload {
     } catch (error) {
       if (this.#signal.aborted) throw new EngineError('cancelled');
       if (!(error instanceof NodeError || error instanceof FormatError)) throw error;
-      this.#leave(node, error.code);
+      if (error.code === 'ticket-expired') this.#stale = true;
+      left.set(node.id, error.code);
+      this.#health.failed(node.id, error.code, performance.now());
+      this.#events.note({ kind: 'failover' });
     }
-  }
-
-  /** A node that does not answer, or that lies, is left for the rest of this round. */
-  #leave(node: KnownNode, code: string): void {
-    if (code === 'ticket-expired') this.#stale = true;
-    if (REFUSALS.has(code)) this.#refused.set(node.id, code);
-    else this.#refused.delete(node.id);
-    this.#away.add(node.id);
-    this.#events.note({ kind: 'failover' });
   }
 
   /** Counts down to the next round. Without a network it goes on as soon as there is one, and nobody loses patience. */

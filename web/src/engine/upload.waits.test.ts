@@ -3,6 +3,7 @@ import { toText } from '../format/id.ts';
 import { pattern } from '../format/vectors/case.kit.ts';
 import { pass, until } from './clock.kit.ts';
 import {
+  alone,
   blobOf,
   type Conduct,
   dead,
@@ -18,7 +19,8 @@ import {
   type TestBlob,
   UploadWorld,
 } from './upload.kit.ts';
-import { makeNode, problemAnswer } from './world.kit.ts';
+import type { Upload } from './upload.ts';
+import { makeNode, problemAnswer, type TestNode } from './world.kit.ts';
 
 // Tickets that run out, nodes and servers that are away for longer, and how long a sender waits for whom.
 
@@ -193,6 +195,58 @@ describe('a ticket', () => {
   });
 });
 
+describe('a node that was away', () => {
+  let upload: Upload;
+  let de: TestNode;
+  let nz: TestNode;
+  beforeEach(async () => {
+    [de, nz] = world.nodes;
+    upload = await sender.open();
+    world.conduct.set(de, dead);
+    expect(await new Storing(upload, blob).over()).toBe('stored');
+    expect(sender.asked).toEqual(['DE', 'NZ', 'IS']);
+    world.conduct.delete(de);
+    world.posts.length = 0;
+  });
+
+  it('is left in peace by the blobs of the next two seconds', async () => {
+    await pass(1999);
+    expect(await new Storing(upload, other).over()).toBe('stored');
+    expect(sender.asked).toEqual(['NZ']); // which hands it to the other of its chain
+  });
+
+  it('is asked again after them, although the others never failed', async () => {
+    await pass(2000);
+    expect(await new Storing(upload, other).over()).toBe('stored');
+    expect(sender.asked).toEqual(['DE']);
+  });
+
+  it('does its part at once when another one is away later', async () => {
+    await pass(2000);
+    world.conduct.set(de, alone);
+    world.conduct.set(nz, dead);
+    expect(await new Storing(upload, other).over()).toBe('stored');
+    expect(sender.asked).toEqual(['DE', 'NZ', 'IS']);
+    expect(sender.count('retrying')).toBe(0);
+  });
+
+  it('and is so again rests for longer, until it has stored something', async () => {
+    let size = 100;
+    const asked = async (conduct: Conduct, ms: number): Promise<string[]> => {
+      world.conduct.set(de, conduct);
+      world.posts.length = 0;
+      await pass(ms);
+      expect(await new Storing(upload, await blobOf(pattern(size++))).over()).toBe('stored');
+      return sender.asked;
+    };
+    expect(await asked(dead, 2000)).toEqual(['DE', 'NZ', 'IS']);
+    expect(await asked(honest, 3999)).toEqual(['NZ']);
+    expect(await asked(honest, 1)).toEqual(['DE']);
+    expect(await asked(dead, 0)).toEqual(['DE', 'NZ', 'IS']);
+    expect(await asked(honest, 2000)).toEqual(['DE']);
+  });
+});
+
 describe('while all nodes are away', () => {
   beforeEach(() => world.all(dead));
   const waits = (): (number | undefined)[] => sender.notes.filter((n) => n?.kind === 'retrying').map((n) => n?.seconds);
@@ -261,7 +315,9 @@ describe('while all nodes are away', () => {
     world.conduct.set(de, (post, ...rest) =>
       (nameOf(post) === toText(other.name) ? says(signed(), signed(nz)) : dead)(post, ...rest),
     );
-    expect(await new Storing(upload, other).over()).toBe('stored');
+    const second = new Storing(upload, other);
+    await pass(1000); // all of them rest
+    expect(await second.over()).toBe('stored');
     expect(await run.given(290)).toBeUndefined();
     expect(await run.given(60)).toMatchObject({ code: 'nodes-away' });
   });
