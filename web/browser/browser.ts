@@ -71,9 +71,9 @@ export async function until(page: Page, expression: string, timeoutMs = 30_000):
   }
 }
 
-/** Clicks the button whose text begins with the words. */
+/** Clicks the button whose text or label begins with the words. */
 export async function press(page: Page, words: string): Promise<void> {
-  const find = `[...document.querySelectorAll('button, summary')].find((b) => !b.disabled && b.innerText.trim().startsWith(${JSON.stringify(words)}))`;
+  const find = `[...document.querySelectorAll('button, summary')].find((b) => !b.disabled && [b.innerText.trim(), b.getAttribute('aria-label') ?? ''].some((t) => t.startsWith(${JSON.stringify(words)})))`;
   await until(page, find);
   await page.eval(`${find}.click()`);
 }

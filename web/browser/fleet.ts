@@ -1,10 +1,10 @@
 // A server and its nodes as separate processes, each behind a front that tests can make lie.
 import { type ChildProcess, execFile, spawn } from 'node:child_process';
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
-import { type Evil, Front, type Seen } from './front.ts';
+import { type Answer, type Evil, Front, type Seen } from './front.ts';
 import { holdfast, program } from './service.ts';
 
 const run = promisify(execFile);
@@ -146,6 +146,37 @@ export class Fleet {
     for (const country of countries) this.node(country).evil = evil;
   }
 
+  /** One node lies: the one that is asked first. Returns how often it did. */
+  firstLies(evil: Evil): () => number {
+    let liar: Country | undefined;
+    let told = 0;
+    for (const [country, front] of this.#nodeFronts) {
+      front.evil = async (seen, answer) => {
+        const lie = await evil(seen, answer);
+        if (lie === undefined) return undefined;
+        liar ??= country;
+        if (liar !== country) return undefined;
+        told++;
+        return lie;
+      };
+    }
+    return () => told;
+  }
+
+  /** All nodes lie, in ways that are dealt to them as they are asked first. Returns the ways in which they did. */
+  allLie(...ways: readonly Evil[]): () => number {
+    const dealt = new Map<Country, Evil>();
+    for (const [country, front] of this.#nodeFronts) {
+      front.evil = async (seen, answer): Promise<Answer | undefined> => {
+        const way = dealt.get(country) ?? ways[dealt.size % ways.length];
+        const lie = await way?.(seen, answer);
+        if (way && lie) dealt.set(country, way);
+        return lie;
+      };
+    }
+    return () => new Set(dealt.values()).size;
+  }
+
   honest(): void {
     for (const front of this.fronts) {
       front.evil = undefined;
@@ -164,6 +195,24 @@ export class Fleet {
   recorded(): Seen[] {
     for (const front of this.fronts) front.recording = false;
     return this.fronts.flatMap((front) => front.seen);
+  }
+
+  /** The seed of the key that a node signs with. */
+  seed(country: Country): Buffer {
+    return readFileSync(join(this.dir, `node-${country}`, 'node.key')).subarray('holdfast node key 1\n'.length);
+  }
+
+  /** The files of all blobs that nodes hold, by their names' text. */
+  blobs(): Map<string, string> {
+    const found = new Map<string, string>();
+    for (const country of this.#nodeFronts.keys()) {
+      const root = join(this.dir, `node-${country}`, 'store', 'blobs');
+      for (const path of readdirSync(root, { recursive: true, encoding: 'utf8' })) {
+        const [, hex] = /\/([0-9a-f]{64})$/.exec(path) ?? [];
+        if (hex !== undefined) found.set(Buffer.from(hex, 'hex').toString('base64url'), join(root, path));
+      }
+    }
+    return found;
   }
 
   /** Sends from the command line; returns the link. */

@@ -23,10 +23,12 @@ export interface Answer {
   readonly status: number;
   readonly headers: IncomingHttpHeaders;
   readonly body: Buffer;
+  /** The connection breaks behind so many bytes of the body. */
+  readonly breaksAfter?: number;
 }
 
 /** Returns what is answered instead, or nothing to leave the answer as it is. */
-export type Evil = (seen: Seen, answer: Answer) => Answer | undefined;
+export type Evil = (seen: Seen, answer: Answer) => Answer | undefined | Promise<Answer | undefined>;
 
 export class Front {
   readonly #server: Server;
@@ -119,29 +121,79 @@ export class Front {
     answer.on('error', () => res.destroy());
     for await (const part of answer) parts.push(part as Buffer);
     const plain = { status: answer.statusCode ?? 502, headers: answer.headers, body: Buffer.concat(parts) };
-    const given = this.evil?.(seen, plain) ?? plain;
+    const given: Answer = (await this.evil?.(seen, plain)) ?? plain;
     const { 'content-length': _, 'transfer-encoding': __, ...headers } = given.headers;
     res.writeHead(given.status, { ...headers, 'content-length': String(given.body.length) });
-    res.end(given.body);
+    if (given.breaksAfter === undefined) res.end(given.body);
+    else res.write(given.body.subarray(0, given.breaksAfter), () => res.destroy());
   }
 }
 
+type Json = Record<string, unknown>;
+
 /** Changes a JSON answer of the server whose path ends so. */
-export function changeJson(ending: string, change: (json: Record<string, unknown>) => void): Evil {
-  return ({ url }, answer) => {
+export function changeJson(ending: string, change: (json: Json) => void | Promise<void>): Evil {
+  return async ({ url }, answer) => {
     if (!url.split('?')[0]?.endsWith(ending) || answer.status !== 200) return undefined;
-    const json = JSON.parse(String(answer.body)) as Record<string, unknown>;
-    change(json);
+    const json = JSON.parse(String(answer.body)) as Json;
+    await change(json);
     return { ...answer, body: Buffer.from(JSON.stringify(json)) };
   };
 }
 
+/** Answers a call whose path ends so with a problem. */
+export function refuse(ending: string, code: string, status: number, more: Json = {}): Evil {
+  return ({ method, url }, { headers }) => {
+    if (method === 'OPTIONS' || !url.split('?')[0]?.endsWith(ending)) return undefined;
+    const problem = { type: `urn:holdfast:problem:${code}`, title: code, status, code, ...more };
+    const type = { ...headers, 'content-type': 'application/problem+json' };
+    return { status, headers: type, body: Buffer.from(JSON.stringify(problem)) };
+  };
+}
+
+/** A node's lie about the bytes of a blob; those that are of parts know which by the query. */
+export type BlobLie = (body: Buffer, name: string, query: URLSearchParams) => Buffer;
+
 /** Changes the bytes that a node gives out. */
-export function changeBlobs(change: (body: Buffer, name: string) => Buffer): Evil {
-  return ({ method, url }, answer) => {
-    const name = /^\/blobs\/([\w-]+)\?/.exec(url)?.[1];
-    if (method !== 'GET' || name === undefined || answer.status !== 200) return undefined;
-    return { ...answer, body: change(Buffer.from(answer.body), name) };
+export function changeBlobs(change: BlobLie): Evil {
+  return (seen, answer) => {
+    const { name, query } = readIn(seen);
+    if (name === undefined || answer.status !== 200) return undefined;
+    return { ...answer, body: change(Buffer.from(answer.body), name, query) };
+  };
+}
+
+/** Breaks the connection in the middle of a blob. */
+export const breakBlobs: Evil = (seen, answer) =>
+  readIn(seen).name !== undefined && answer.status === 200
+    ? { ...answer, breaksAfter: answer.body.length >> 1 }
+    : undefined;
+
+function readIn({ method, url }: Seen): { name?: string; query: URLSearchParams } {
+  const [, name, query] = /^\/blobs\/([\w-]+)\?(.*)$/.exec(url) ?? [];
+  return { ...(method === 'GET' && name !== undefined ? { name } : {}), query: new URLSearchParams(query) };
+}
+
+/** A blob that a browser sends, as the node hears of it. */
+export interface Sending {
+  readonly name: string;
+  readonly size: number;
+  /** The upload ticket's text. */
+  readonly ticket: string;
+}
+
+/** Answers a send with other receipts than those of the nodes that stored it. */
+export function changeReceipts(receipts: (sending: Sending) => Promise<readonly string[]>): Evil {
+  return async ({ method, url, headers }, answer) => {
+    // With one copy to be made it is another node that asks.
+    if (method !== 'POST' || url !== '/blobs' || headers['holdfast-copies'] !== '2') return undefined;
+    const sending = {
+      name: String(headers['holdfast-blob']),
+      size: Number(headers['content-length']),
+      ticket: String(headers['holdfast-ticket']),
+    };
+    const lines = (await receipts(sending)).map((receipt) => `${JSON.stringify({ receipt })}\n`);
+    return { ...answer, status: 200, body: Buffer.from(lines.join('')) };
   };
 }
 

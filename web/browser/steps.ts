@@ -72,10 +72,17 @@ export async function received(browser: Browser, page: Page, file: string, start
 }
 
 /** Downloads what must fail: the page names the problem, and the browser has no complete file. */
-export async function refused(browser: Browser, page: Page, name: string, want: string): Promise<string> {
+export async function refused(
+  browser: Browser,
+  page: Page,
+  name: string,
+  want: string,
+  start = 'Download',
+): Promise<string> {
   clear(browser);
-  await press(page, 'Download');
-  const code = await problem(page);
+  await press(page, start);
+  await until(page, `document.querySelector('[data-problem], [data-testid=done]')`);
+  const code = await page.eval<string>(`document.querySelector('[data-problem]')?.dataset.problem ?? 'done'`);
   const states = await browser.settledDownloads(name, 300);
   expect(states).not.toContain('completed');
   if (browser.kind === 'chromium') expect(states).not.toContain('inProgress');

@@ -169,15 +169,27 @@ describe('a download', () => {
     await expect(download()).rejects.toMatchObject({ code: 'integrity', detail: 'commitment' });
   });
 
-  it('T08: a header that server and nodes change together is told by the root', async () => {
+  it.each([
+    ['T07: a stream of a version that nobody knows', 0, 'version'],
+    ['T08: another salt', 2, 'commitment'],
+    ['T08: another nonce prefix', 35, 'commitment'],
+  ])('%s, from server and nodes together, is told by its header', async (_, at, detail) => {
     const [blob] = world.page.blobs;
-    const bytes = flip((world.blobs.get(blob?.name ?? '') ?? new Uint8Array()).slice(), 2);
+    const bytes = flip((world.blobs.get(blob?.name ?? '') ?? new Uint8Array()).slice(), at);
     const name = toText((await loadBlake3()).hash(bytes));
     (world.blobs as Map<string, Bytes>).set(name, bytes);
     serverSays((p) => {
       (p.blobs[0] as { name: string }).name = name;
     });
-    await expect(download()).rejects.toMatchObject({ code: 'integrity', detail: 'root' });
+    await expect(download()).rejects.toMatchObject({ code: 'integrity', detail });
+  });
+
+  it.each([
+    ['T11: another root than the descriptor’s', { root: new Uint8Array(32) }, 'root'],
+    ['T22: bytes where padding should be', { trueSize: 299_999 }, 'padding'],
+  ])('%s, by the sender’s own doing, is damage', async (_, sealed, detail) => {
+    use(await World.make([['note.txt', pattern(300_000)]], undefined, {}, sealed));
+    await expect(download()).rejects.toMatchObject({ code: 'integrity', detail });
   });
 
   it('T09: pieces exchanged by the server are damage', async () => {

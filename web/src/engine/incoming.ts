@@ -1,9 +1,9 @@
 import type { PlacedRevision } from '../api/types.gen.ts';
 import { type Blake3, checkRoot, MAX_PACKED, RootHasher } from '../format/blob.ts';
-import { type Bytes, concat } from '../format/bytes.ts';
+import { type Bytes, concat, equal } from '../format/bytes.ts';
 import { FormatError } from '../format/errors.ts';
 import { fromText } from '../format/id.ts';
-import { Opener, withoutPadding } from '../format/seal.ts';
+import { Opener, parseHeader, type StreamHead, withoutPadding } from '../format/seal.ts';
 import {
   HEADER_SIZE,
   PIECE_SIZE,
@@ -34,9 +34,10 @@ export async function* openFile(
 ): AsyncGenerator<Bytes> {
   const length = streamLengthOf(file.size);
   if (revision.length !== length) throw new FormatError('length', 'a stream of another length than the file’s');
+  const head = { salt: field(revision.salt, 32), prefix: field(revision.prefix, 7) };
   const opener = await Opener.create(
     { key: file.key, releaseKey: field(revision.releaseKey, 32), fileId: file.fileId, revisionId: file.revisionId },
-    { salt: field(revision.salt, 32), prefix: field(revision.prefix, 7) },
+    head,
     file.commitment,
     length,
   );
@@ -45,6 +46,7 @@ export async function* openFile(
   // The last part is held back until the root is known: whoever counts bytes never sees a whole file that was refused.
   let held: Bytes | undefined;
   for await (const piece of pieces) {
+    if (index === 0) checkHead(piece, head);
     root.set(index, blake3.hash(piece));
     for await (const plain of openPiece(opener, piece, index, length, file.size)) {
       if (held) yield held;
@@ -55,6 +57,13 @@ export async function* openFile(
   }
   checkRoot(root.root(), file.root);
   if (held) yield held;
+}
+
+/** The stream's own header says the version, and the salt and prefix that stand in the record as well. */
+function checkHead(stream: Bytes, { salt, prefix }: StreamHead): void {
+  const head = parseHeader(stream);
+  if (!equal(head.salt, salt) || !equal(head.prefix, prefix))
+    throw new FormatError('commitment', 'a stream that begins otherwise than its record says');
 }
 
 async function* openPiece(

@@ -102,11 +102,12 @@ export class World {
     this.blobs = made.blobs;
   }
 
-  /** With stated, the record says something else of the bundle than it lists. */
+  /** With stated, the record says something else of the bundle than it lists; with sealed, the descriptor of the one file than it is. */
   static async make(
     files: readonly (readonly [string, Bytes])[],
     password?: string,
     stated: { count?: number; bytes?: number } = {},
+    sealed: Partial<Content> = {},
   ): Promise<World> {
     const blake3 = await loadBlake3();
     const nodes = [await makeNode('DE', 'One'), await makeNode('NZ', 'Two')];
@@ -123,7 +124,8 @@ export class World {
     const [only] = entries;
     if (!only) throw new RangeError('a world without files');
     const bytes = files.reduce((n, [, plain]) => n + plain.length, 0);
-    let record: LinkRecord = { kind: LINK_KIND.file, descriptor: only };
+    const content = { ...only.content, ...sealed };
+    let record: LinkRecord = { kind: LINK_KIND.file, descriptor: { ...only, content } };
     let listing: Stored | undefined;
     if (entries.length > 1) {
       listing = await put(encodeBundle(newBundle(entries, 'several')));
