@@ -231,7 +231,7 @@ export async function launchChromium({ dark = false, args = [], ca }: LaunchOpti
       return ended.map(([, d]) => d.state);
     },
     async waitDownload(name, timeoutMs = 60_000) {
-      for (const end = Date.now() + timeoutMs; Date.now() < end; await pause(100)) {
+      for (const end = Date.now() + timeoutMs; Date.now() < end; await pause(20)) {
         const entry = [...known].find(([, d]) => d.name === name && d.state !== 'inProgress');
         if (!entry) continue;
         known.delete(entry[0]);

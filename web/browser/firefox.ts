@@ -207,7 +207,7 @@ export async function launchFirefox({ dark = false, args = [], ca }: LaunchOptio
       return over.map((d) => d.state);
     },
     async waitDownload(name, timeoutMs = 60_000) {
-      for (const end = Date.now() + timeoutMs; Date.now() < end; await pause(100)) {
+      for (const end = Date.now() + timeoutMs; Date.now() < end; await pause(20)) {
         const index = known.findIndex((d) => d.name === name && d.state !== 'inProgress');
         const [done] = index < 0 ? [] : known.splice(index, 1);
         if (done) return { name, state: done.state as Finished['state'], file: done.file ?? join(downloads, name) };
