@@ -356,6 +356,31 @@ func TestPutAsksForMoreWhenTheBudgetIsSpent(t *testing.T) {
 	}
 }
 
+// TestReceiptSaidAgainIsNoProgress: a node that repeats its receipt while the
+// others are away does not make a send wait for ever.
+func TestReceiptSaidAgainIsNoProgress(t *testing.T) {
+	b := newBench(t, fake.New(t, "DE", "NZ"), 1<<20)
+	name := blob.Name(bytesOf(1, 5))
+	b.u.Receipts.Expect(name, 5)
+	say := func(n int) int64 {
+		t.Helper()
+		b.u.good.Store(1)
+		if err := b.u.receipt(b.Nodes[n].Receipt(b.grant.Upload, ticket.Stored{Name: name, Size: 5}), name); err != nil {
+			t.Fatal(err)
+		}
+		return b.u.good.Load()
+	}
+	if say(0) == 1 {
+		t.Error("a first receipt is no progress")
+	}
+	if say(0) != 1 {
+		t.Error("the same receipt again is progress")
+	}
+	if say(1) == 1 {
+		t.Error("another node's receipt is no progress")
+	}
+}
+
 func TestPutGivesUpInTheEnd(t *testing.T) {
 	b := newBench(t, fake.New(t, "DE", "NZ"), 1<<20)
 	b.Nodes[0].Kill()

@@ -163,6 +163,7 @@ func (u *Uploader) events(ctx context.Context, body io.Reader, at target, name i
 }
 
 func (u *Uploader) receipt(text string, name id.Name) error {
+	before := len(u.Receipts.Holders(name))
 	names, err := u.Receipts.Accept(text, u.Grant().Nodes)
 	if err != nil {
 		return err
@@ -170,7 +171,10 @@ func (u *Uploader) receipt(text string, name id.Name) error {
 	if !slices.Contains(names, name) {
 		return fmt.Errorf("%w (it is for other blobs than the one sent)", ErrReceipt)
 	}
-	u.good.Store(time.Now().UnixNano())
+	// What is said again is no progress, or one node could keep a send waiting for ever.
+	if len(u.Receipts.Holders(name)) > before {
+		u.good.Store(time.Now().UnixNano())
+	}
 	return nil
 }
 

@@ -24,8 +24,8 @@ export class ReceiptBook {
     this.#nodes = nodes;
   }
 
-  /** Checks a receipt for a blob and keeps it. A receipt that does not hold throws FormatError. */
-  async add(text: string, blob: SentBlob): Promise<void> {
+  /** Checks a receipt for a blob and keeps it; tells whether its node is a new holder. One that does not hold throws FormatError. */
+  async add(text: string, blob: SentBlob): Promise<boolean> {
     const envelope = envelopeFromText(text);
     const keys = [...this.#nodes.values()].map((n) => n.publicKey);
     const receipt = await openSigned('receipt', keys, envelope);
@@ -36,8 +36,10 @@ export class ReceiptBook {
     }
     const key = toText(blob.name);
     const have = this.#byBlob.get(key) ?? new Map<string, string>();
+    const known = have.has(toText(receipt.node));
     have.set(toText(receipt.node), text);
     this.#byBlob.set(key, have);
+    return !known;
   }
 
   /** 0, 1, or 2 when two independent nodes hold the blob. */

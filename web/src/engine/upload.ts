@@ -79,8 +79,10 @@ export class Upload {
 
   /** The ways that the ticket opens, chain by chain. The ticket is the server's word to the nodes; here it is only read. */
   #readTicket(): void {
-    const { payload } = parseEnvelope(envelopeFromText(this.#grant.ticket));
+    const { type, payload } = parseEnvelope(envelopeFromText(this.#grant.ticket));
+    if (type !== 'upload-ticket') throw new FormatError('envelope', `a ${type} instead of a ticket`);
     const ticket: UploadTicket = decodePayload('upload-ticket', payload);
+    if (toText(ticket.upload) !== this.id) throw new FormatError('envelope', 'a ticket for another upload');
     this.#ways = ticket.chains.flatMap((chain, index) =>
       chain.flatMap(({ node: id }) => {
         const node = this.#nodes.get(toText(id));
@@ -162,8 +164,8 @@ export class Upload {
         onSent: (bytes) => this.#events.sent(name, bytes),
         onEvent: async (event) => {
           if (event.receipt !== undefined) {
-            await this.receipts.add(event.receipt, blob);
-            this.#good = performance.now();
+            // What is said again is no progress, or one node could keep a send waiting for ever.
+            if (await this.receipts.add(event.receipt, blob)) this.#good = performance.now();
             this.#health.good(node.id);
             const copies = this.receipts.copies(name);
             if (copies > 0) this.#events.stored(name, body.length, copies === 2 ? 2 : 1);

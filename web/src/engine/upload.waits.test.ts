@@ -20,7 +20,7 @@ import {
   UploadWorld,
 } from './upload.kit.ts';
 import type { Upload } from './upload.ts';
-import { makeNode, problemAnswer, type TestNode } from './world.kit.ts';
+import { makeNode, problemAnswer, receipt, type TestNode } from './world.kit.ts';
 
 // Tickets that run out, nodes and servers that are away for longer, and how long a sender waits for whom.
 
@@ -69,6 +69,14 @@ describe('an upload', () => {
       what: 'abandonUpload',
       authorization: `Bearer ${world.secret}`,
     });
+  });
+
+  it.each(['for another upload', 'that is a receipt'])('is not opened with a ticket %s', async (kind) => {
+    const grant = await world.grant();
+    const other = await (await UploadWorld.make()).grant();
+    const ticket = kind === 'for another upload' ? other.ticket : await receipt(world.nodes[0], world.upload, [[blob.name, blob.bytes.length]]);
+    world.answers.set('openUpload', () => Response.json({ ...grant, ticket, secret: world.secret }));
+    await expect(sender.open()).rejects.toMatchObject({ code: 'envelope' });
   });
 
   it('is not opened when nobody is known of those that its ticket names', async () => {
@@ -134,6 +142,13 @@ describe('a ticket', () => {
     expect(shown()).toEqual([old, old, old, world.ticket]);
     expect(await new Storing(upload, other).over()).toBe('stored');
     expect(world.count('getUpload')).toBe(1);
+  });
+
+  it('is not held up for ever by one node that says its receipt again and again', async () => {
+    const upload = await sender.open();
+    world.all(dead);
+    world.conduct.set(world.nodes[0], says(signed()));
+    expect(await new Storing(upload, blob).given(3600)).toMatchObject({ code: 'no-placement' });
   });
 
   it('that nodes take for expired is not shown again while the server is away', async () => {
