@@ -1,11 +1,14 @@
 package node
 
 import (
+	"context"
 	"crypto/tls"
 	"errors"
 	"io"
 	"net"
 	"net/http"
+	"os"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -19,6 +22,7 @@ import (
 type pipes struct {
 	waiting chan net.Conn
 	closed  chan struct{}
+	once    sync.Once
 }
 
 func (p *pipes) Accept() (net.Conn, error) {
@@ -30,7 +34,11 @@ func (p *pipes) Accept() (net.Conn, error) {
 	}
 }
 
-func (p *pipes) Close() error   { close(p.closed); return nil }
+func (p *pipes) Close() error {
+	p.once.Do(func() { close(p.closed) })
+	return nil
+}
+
 func (p *pipes) Addr() net.Addr { return &net.TCPAddr{} }
 
 func (p *pipes) dial() net.Conn {
@@ -50,7 +58,7 @@ func TestSlowHandshake(t *testing.T) {
 			t.Fatal(err)
 		}
 		n := &Node{certs: held, life: t.Context(), handler: http.NotFoundHandler()}
-		p := &pipes{make(chan net.Conn), make(chan struct{})}
+		p := &pipes{waiting: make(chan net.Conn), closed: make(chan struct{})}
 		n.listener = p
 		server := n.httpServer()
 		served := make(chan error, 1)
@@ -78,6 +86,48 @@ func TestSlowHandshake(t *testing.T) {
 			t.Error(err)
 		}
 		if err := <-served; !errors.Is(err, http.ErrServerClosed) {
+			t.Error(err)
+		}
+	})
+}
+
+// TestCertificateIsWatched: a node that runs takes up a renewed certificate.
+func TestCertificateIsWatched(t *testing.T) {
+	ca := certtest.New(t)
+	spec := certtest.Spec{Hosts: []string{"node.example"}, From: time.Unix(0, 0), Until: time.Date(2090, 1, 1, 0, 0, 0, 0, time.UTC)}
+	cert, key := ca.Issue(t, t.TempDir(), spec)
+	newCert, newKey := ca.Issue(t, t.TempDir(), spec)
+	data := t.TempDir()
+	synctest.Test(t, func(t *testing.T) {
+		p := &pipes{waiting: make(chan net.Conn), closed: make(chan struct{})}
+		n, err := New(Config{
+			Data: data, Server: "http://127.0.0.1:1", Invite: "none", Operator: "O", Jurisdiction: "DE", Capacity: leastCapacity,
+			Listener: p, PublicURL: "https://node.example", TLSCert: cert, TLSKey: key,
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		ctx, cancel := context.WithCancel(t.Context())
+		ran := make(chan error, 1)
+		go func() { ran <- n.Run(ctx) }()
+		serial := func() string {
+			c := tls.Client(p.dial(), &tls.Config{RootCAs: ca.Pool(), ServerName: "node.example"})
+			defer c.Close()
+			if err := c.HandshakeContext(ctx); err != nil {
+				t.Fatal(err)
+			}
+			return c.ConnectionState().PeerCertificates[0].SerialNumber.String()
+		}
+		before := serial()
+		if err := errors.Join(os.Rename(newCert, cert), os.Rename(newKey, key)); err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(time.Minute + time.Second)
+		if serial() == before {
+			t.Error("the old certificate is served")
+		}
+		cancel()
+		if err := <-ran; err != nil {
 			t.Error(err)
 		}
 	})

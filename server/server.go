@@ -49,6 +49,7 @@ type Server struct {
 	sweep   *loop.Loop
 	handler http.Handler
 	certs   *certs.Holder // nil for plain HTTP
+	listen  func() (net.Listener, error)
 	close   func() error
 }
 
@@ -57,7 +58,7 @@ func New(cfg Config) (*Server, error) {
 	if err := cfg.complete(); err != nil {
 		return nil, err
 	}
-	s := &Server{cfg: cfg}
+	s := &Server{cfg: cfg, listen: func() (net.Listener, error) { return net.Listen("tcp", cfg.Listen) }}
 	if err := s.open(); err != nil {
 		return nil, errors.Join(err, s.closeAll())
 	}
@@ -128,7 +129,7 @@ func (s *Server) Step(ctx context.Context) error {
 // Run serves until ctx ends, then lets requests finish and closes the server.
 func (s *Server) Run(ctx context.Context) (err error) {
 	defer func() { err = errors.Join(err, s.Close()) }()
-	listener, err := net.Listen("tcp", s.cfg.Listen)
+	listener, err := s.listen()
 	if err != nil {
 		return fmt.Errorf("listen: %w", err)
 	}

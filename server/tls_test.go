@@ -11,6 +11,7 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"os"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -381,4 +382,45 @@ func tlsOf(t *testing.T) *tls.Config {
 		t.Fatal(err)
 	}
 	return &tls.Config{Certificates: []tls.Certificate{pair}, SessionTicketsDisabled: true}
+}
+
+// TestCertificateIsWatched: a server that runs takes up a renewed certificate.
+func TestCertificateIsWatched(t *testing.T) {
+	ca := certtest.New(t)
+	spec := certtest.Spec{Hosts: []string{secureHost}, From: time.Unix(0, 0), Until: time.Date(2090, 1, 1, 0, 0, 0, 0, time.UTC)}
+	cert, key := ca.Issue(t, t.TempDir(), spec)
+	newCert, newKey := ca.Issue(t, t.TempDir(), spec)
+	data := t.TempDir()
+	synctest.Test(t, func(t *testing.T) {
+		s, err := New(Config{DataDir: data, PublicURL: "https://" + secureHost, TLSCert: cert, TLSKey: key})
+		if err != nil {
+			t.Fatal(err)
+		}
+		m := &memory{make(chan net.Conn), make(chan struct{})}
+		s.listen = func() (net.Listener, error) { return m, nil }
+		ctx, cancel := context.WithCancel(t.Context())
+		ran := make(chan error, 1)
+		go func() { ran <- s.Run(ctx) }()
+		serial := func() string {
+			near, _ := m.dial(ctx)
+			c := tls.Client(near, &tls.Config{RootCAs: ca.Pool(), ServerName: secureHost})
+			defer c.Close()
+			if err := c.HandshakeContext(ctx); err != nil {
+				t.Fatal(err)
+			}
+			return c.ConnectionState().PeerCertificates[0].SerialNumber.String()
+		}
+		before := serial()
+		if err := errors.Join(os.Rename(newCert, cert), os.Rename(newKey, key)); err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(time.Minute + time.Second)
+		if serial() == before {
+			t.Error("the old certificate is served")
+		}
+		cancel()
+		if err := <-ran; err != nil {
+			t.Error(err)
+		}
+	})
 }
