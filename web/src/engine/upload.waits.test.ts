@@ -74,7 +74,10 @@ describe('an upload', () => {
   it.each(['for another upload', 'that is a receipt'])('is not opened with a ticket %s', async (kind) => {
     const grant = await world.grant();
     const other = await (await UploadWorld.make()).grant();
-    const ticket = kind === 'for another upload' ? other.ticket : await receipt(world.nodes[0], world.upload, [[blob.name, blob.bytes.length]]);
+    const ticket =
+      kind === 'for another upload'
+        ? other.ticket
+        : await receipt(world.nodes[0], world.upload, [[blob.name, blob.bytes.length]]);
     world.answers.set('openUpload', () => Response.json({ ...grant, ticket, secret: world.secret }));
     await expect(sender.open()).rejects.toMatchObject({ code: 'envelope' });
   });
@@ -148,7 +151,7 @@ describe('a ticket', () => {
     const upload = await sender.open();
     world.all(dead);
     world.conduct.set(world.nodes[0], says(signed()));
-    expect(await new Storing(upload, blob).given(3600)).toMatchObject({ code: 'no-placement' });
+    expect(await new Storing(upload, blob).given(900)).toMatchObject({ code: 'no-placement' });
   });
 
   it('that nodes take for expired is not shown again while the server is away', async () => {
