@@ -15,3 +15,11 @@ export async function until(so: () => boolean): Promise<void> {
     if (now() - start > LONGEST_MS) throw new Error('waited in vain');
   }
 }
+
+/** Lets the clock and everything else go on together, for so many seconds of the clock at most. */
+export async function both(seconds: number, so: () => boolean): Promise<void> {
+  for (let s = 0; s < seconds && !so(); s++) {
+    await pass(1000);
+    await new Promise((resolve) => turn(resolve));
+  }
+}

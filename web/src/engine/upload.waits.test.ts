@@ -1,7 +1,7 @@
 import { afterEach, beforeAll, beforeEach, describe, expect, it, vi } from 'vitest';
 import { toText } from '../format/id.ts';
 import { pattern } from '../format/vectors/case.kit.ts';
-import { pass, until } from './clock.kit.ts';
+import { both, pass, until } from './clock.kit.ts';
 import {
   alone,
   blobOf,
@@ -151,7 +151,9 @@ describe('a ticket', () => {
     const upload = await sender.open();
     world.all(dead);
     world.conduct.set(world.nodes[0], says(signed()));
-    expect(await new Storing(upload, blob).given(900)).toMatchObject({ code: 'no-placement' });
+    const run = new Storing(upload, blob);
+    await both(5000, () => run.outcome !== undefined);
+    expect(run.outcome).toMatchObject({ code: 'no-placement' });
   });
 
   it('that nodes take for expired is not shown again while the server is away', async () => {
