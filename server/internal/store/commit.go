@@ -35,7 +35,10 @@ func (s *Store) CommitUpload(ctx context.Context, wanted id.Upload, f func(uploa
 		}
 		c := &commitTx{tx: tx, upload: num, nodes: map[id.Node]int64{}}
 		defer c.close()
-		return f(u, c)
+		if err := f(u, c); err != nil {
+			return err
+		}
+		return c.flush(ctx)
 	})
 }
 
@@ -45,9 +48,16 @@ type commitTx struct {
 	upload int64
 	blobs  []int64 // row numbers of blobs by their number in the upload
 	nodes  map[id.Node]int64
+	// waiting are revisions that are inserted together, each as it was when added.
+	waiting []upload.Revision
 
-	addBlob, addCopy, addRevision, addExtent *sql.Stmt
+	addBlob, addCopy *sql.Stmt
 }
+
+// together is how many rows are inserted at once: one by one, a large commit
+// would spend its time on the way to the database and back. SQLite's driver finds
+// parameters by going through all of them, so that many more take longer again.
+const together = 20
 
 // prepare makes a statement on its first use: large commits run it very often.
 func (c *commitTx) prepare(ctx context.Context, stmt **sql.Stmt, query string) (err error) {
@@ -58,7 +68,7 @@ func (c *commitTx) prepare(ctx context.Context, stmt **sql.Stmt, query string) (
 }
 
 func (c *commitTx) close() {
-	for _, stmt := range []*sql.Stmt{c.addBlob, c.addCopy, c.addRevision, c.addExtent} {
+	for _, stmt := range []*sql.Stmt{c.addBlob, c.addCopy} {
 		if stmt != nil {
 			stmt.Close() // ends with the transaction in any case
 		}
@@ -128,28 +138,72 @@ func (c *commitTx) AddCopies(ctx context.Context, blob int, nodes []id.Node, wan
 
 // AddRevision implements upload.Tx.
 func (c *commitTx) AddRevision(ctx context.Context, r *upload.Revision) error {
-	err := c.prepare(ctx, &c.addRevision, `INSERT INTO revision (id, upload, release_key, commitment, root, salt, prefix, length, extents)
-		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9) RETURNING num`)
-	if err == nil {
-		err = c.prepare(ctx, &c.addExtent, `INSERT INTO extent (revision, seq, blob, start, length) VALUES ($1, $2, $3, $4, $5)`)
+	c.waiting = append(c.waiting, *r)
+	if len(c.waiting) < together {
+		return nil
 	}
-	var num int64
-	if err == nil {
-		err = c.addRevision.QueryRowContext(ctx, r.ID[:], c.upload, r.ReleaseKey[:], r.Commitment[:], r.Root[:], r.Salt[:], r.Prefix[:],
-			r.Length, len(r.Extents)).Scan(&num)
+	return c.flush(ctx)
+}
+
+// flush inserts the revisions that wait, in their sequence.
+func (c *commitTx) flush(ctx context.Context) error {
+	if len(c.waiting) == 0 {
+		return nil
 	}
+	var values []any
+	for i := range c.waiting {
+		r := &c.waiting[i]
+		values = append(values, r.ID[:], c.upload, r.ReleaseKey[:], r.Commitment[:], r.Root[:], r.Salt[:], r.Prefix[:], r.Length, len(r.Extents))
+	}
+	nums := map[id.Revision]int64{}
+	err := each(ctx, c.tx, func(scan func(...any) error) error {
+		var num int64
+		var raw []byte
+		if err := scan(&num, &raw); err != nil {
+			return err
+		}
+		var revision id.Revision
+		err := fixed(revision[:], raw)
+		nums[revision] = num
+		return err
+	}, rows(`INSERT INTO revision (id, upload, release_key, commitment, root, salt, prefix, length, extents)
+		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9) RETURNING num, id`, len(c.waiting)), values...)
 	if unique(err) {
-		return fmt.Errorf("%w: revision %s: its id is in use", upload.ErrRevision, r.ID)
+		return fmt.Errorf("%w: the id of one of %d revisions from %s on is in use", upload.ErrRevision, len(c.waiting), c.waiting[0].ID)
 	}
 	if err != nil {
-		return fmt.Errorf("insert revision: %w", err)
+		return fmt.Errorf("insert revisions: %w", err)
 	}
-	for seq, e := range r.Extents {
-		if _, err := c.addExtent.ExecContext(ctx, num, seq, c.blobs[e.Blob], e.Offset, e.Length); err != nil {
-			return fmt.Errorf("insert extent: %w", err)
+	if err := c.addExtents(ctx, nums); err != nil {
+		return fmt.Errorf("insert extents: %w", err)
+	}
+	c.waiting = c.waiting[:0]
+	return nil
+}
+
+func (c *commitTx) addExtents(ctx context.Context, nums map[id.Revision]int64) error {
+	var values []any
+	const columns = 5
+	insert := func() error {
+		if len(values) == 0 {
+			return nil
+		}
+		_, err := c.tx.ExecContext(ctx, rows(`INSERT INTO extent (revision, seq, blob, start, length) VALUES ($1, $2, $3, $4, $5)`, len(values)/columns), values...)
+		values = values[:0]
+		return err
+	}
+	for i := range c.waiting {
+		for seq, e := range c.waiting[i].Extents {
+			values = append(values, nums[c.waiting[i].ID], seq, c.blobs[e.Blob], e.Offset, e.Length)
+			if len(values) < together*columns {
+				continue
+			}
+			if err := insert(); err != nil {
+				return err
+			}
 		}
 	}
-	return nil
+	return insert()
 }
 
 // AddLink implements upload.Tx.

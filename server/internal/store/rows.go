@@ -4,6 +4,7 @@ import (
 	"context"
 	"database/sql"
 	"fmt"
+	"strings"
 
 	"holdfast/format/id"
 )
@@ -67,4 +68,25 @@ func numbers(ctx context.Context, q queryer, query string, args ...any) ([]int64
 		return err
 	}, query, args...)
 	return all, err
+}
+
+// rows turns a statement that inserts one row into one that inserts n.
+func rows(insert string, n int) string {
+	before, rest, _ := strings.Cut(insert, "VALUES (")
+	row, after, _ := strings.Cut(rest, ")")
+	columns := strings.Count(row, "$")
+	var b strings.Builder
+	b.WriteString(before + "VALUES ")
+	for i := range n * columns {
+		switch {
+		case i == 0:
+			b.WriteString("(")
+		case i%columns == 0:
+			b.WriteString("), (")
+		default:
+			b.WriteString(", ")
+		}
+		fmt.Fprintf(&b, "$%d", i+1)
+	}
+	return b.String() + ")" + after
 }

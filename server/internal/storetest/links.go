@@ -7,10 +7,12 @@ import (
 	"slices"
 	"sync"
 	"testing"
+	"time"
 
 	"holdfast/format/id"
 	"holdfast/server/internal/servertest"
 	"holdfast/server/internal/share"
+	"holdfast/server/internal/upload"
 )
 
 var errNoLink = share.ErrNotFound
@@ -22,6 +24,7 @@ func Links(t *testing.T, open func(*testing.T) Store) {
 		"unknown links":                        unknownLinks,
 		"revisions and extents come in order":  revisionsInOrder,
 		"revisions of other links":             foreignRevisions,
+		"many revisions":                       manyRevisions,
 		"tries are counted":                    triesCounted,
 		"sessions are counted":                 sessionsCounted,
 		"a limit is never exceeded":            limitHolds,
@@ -104,6 +107,42 @@ func revisionsInOrder(s *suite) {
 		rest, err := r.Revisions(ctx, all[0].Position, 10)
 		if err != nil || len(rest) != 1 || rest[0].ID != all[1].ID {
 			s.Errorf("after the first: %v, %v", rest, err)
+		}
+	})
+}
+
+// manyRevisions: more than any store writes or reads at once come back in their
+// order, each with its extents.
+func manyRevisions(s *suite) {
+	u := s.opened(1<<30, now+1000)
+	var sizes []int64
+	for n := range int64(123) {
+		sizes = append(sizes, 1000+n*300_000) // up to five blobs
+	}
+	send := servertest.NewSend(s.T, u.ID, time.Unix(now, 0), nil, sizes...)
+	s.must(s.CommitUpload(s.Context(), u.ID, func(_ upload.Upload, tx upload.Tx) error { return s.bring(tx, u, send) }))
+	s.read(send.Link.Handle, func(ctx context.Context, _ share.Link, r share.Reader) {
+		all, err := r.Revisions(ctx, 0, 1000)
+		s.must(err)
+		if len(all) != len(sizes) {
+			s.Fatalf("%d revisions", len(all))
+		}
+		for n, rev := range all {
+			want := send.Page.Revisions[n]
+			if rev.ID != want.ID || rev.ReleaseKey != want.ReleaseKey || rev.Count != len(want.Extents) {
+				s.Errorf("revision %d: %+v", n, rev)
+			}
+			extents, err := r.Extents(ctx, rev, 0, 1000)
+			s.must(err)
+			for i, e := range extents {
+				w := want.Extents[i]
+				if e.Blob.Name != send.Page.Blobs[w.Blob].Name || e.Offset != w.Offset || e.Length != w.Length {
+					s.Errorf("extent %d of revision %d: %+v", i, n, e)
+				}
+			}
+			if len(extents) != rev.Count {
+				s.Errorf("%d extents of revision %d", len(extents), n)
+			}
 		}
 	})
 }

@@ -73,7 +73,8 @@ type Tx interface {
 	AddBlob(ctx context.Context, b Blob) error
 	// AddCopies notes the nodes that hold a blob, and how many copies more are wanted.
 	AddCopies(ctx context.Context, blob int, nodes []id.Node, wanted int) error
-	// AddRevision fails with ErrRevision if its id is in use.
+	// AddRevision makes the commit fail with ErrRevision, at once or later, if its
+	// id is in use.
 	AddRevision(ctx context.Context, r *Revision) error
 	// AddLink fails with ErrLinkExists if its handle was ever used.
 	AddLink(ctx context.Context, l share.Link) error
