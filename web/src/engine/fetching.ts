@@ -4,7 +4,7 @@ import { type Blake3, checkName } from '../format/blob.ts';
 import type { Bytes } from '../format/bytes.ts';
 import { FormatError } from '../format/errors.ts';
 import { parseName } from '../format/id.ts';
-import { free } from './memory.ts';
+import { fill } from './filling.ts';
 import { FIRST_BYTE_MS, floorBeside, PATIENT_MS, Pace } from './pace.ts';
 import { Gone } from './patience.ts';
 import type { Region } from './regions.ts';
@@ -120,20 +120,9 @@ export class Reader {
 
 /** Exactly so many bytes of a body, which is not read further. */
 async function whole(body: ReadableStream<Bytes>, expected: number, pace: Pace): Promise<Bytes> {
-  const bytes = new Uint8Array(expected);
-  let at = 0;
-  const reader = body.getReader();
-  for (let part = await reader.read(); !part.done; part = await reader.read()) {
-    pace.came(part.value.length, performance.now());
-    if (at + part.value.length > expected) {
-      await reader.cancel();
-      throw new FormatError('length', 'a node sent more than was asked for');
-    }
-    bytes.set(part.value, at);
-    at += part.value.length;
-    free(part.value);
-  }
-  if (at !== expected) throw new FormatError('length', 'a node sent less than was asked for');
+  const bytes = await fill(body, new Uint8Array(expected), (count) => pace.came(count, performance.now()));
+  if (bytes === 'long') throw new FormatError('length', 'a node sent more than was asked for');
+  if (bytes === 'short') throw new FormatError('length', 'a node sent less than was asked for');
   return bytes;
 }
 

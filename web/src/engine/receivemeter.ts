@@ -2,7 +2,7 @@ import { Rate, secondsLeft } from './meter.ts';
 import type { DownloadProgress, ProgressNote } from './types.ts';
 
 /** Reports are thinned to this distance; screens need no more. */
-const REPORT_MS = 200;
+const REPORT_MS = 250;
 /** After so long without another one, a failover is no news any more. */
 const NEWS_MS = 5000;
 

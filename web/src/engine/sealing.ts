@@ -5,6 +5,7 @@ import type { Content } from '../format/descriptor.ts';
 import { type FileId, newId, newKey, type RevisionId } from '../format/id.ts';
 import { type ContentKeys, Sealer } from '../format/seal.ts';
 import { PIECE_SIZE, pieceCount, SEGMENT_SIZE, segmentAt, streamLengthOf } from '../format/stream.ts';
+import { fill, type Misfit } from './filling.ts';
 import { EngineError } from './types.ts';
 
 // One file on its way out: its keys, and its pieces sealed one by one.
@@ -15,28 +16,34 @@ const AT_ONCE = 4;
 /** Bytes of a source, read anew at each call. */
 export interface Source {
   readonly size: number;
-  /** Exactly the bytes from..to, or an error. */
-  read(from: number, to: number): Promise<Bytes>;
+  /** Fills `into` with the bytes from `from` on; it is moved, and the answer is where it is now. An error where there are fewer. */
+  read(from: number, into: Bytes): Promise<Bytes>;
 }
 
 export function fileSource(file: File, path: string): Source {
   return {
     size: file.size,
-    async read(from, to) {
-      let bytes: Bytes;
+    async read(from, into) {
+      let bytes: Bytes | Misfit;
       try {
-        bytes = new Uint8Array(await file.slice(from, to).arrayBuffer());
+        bytes = await fill(file.slice(from, from + into.length).stream(), into);
       } catch {
         throw new EngineError('file-unreadable', path);
       }
-      if (bytes.length !== to - from) throw new EngineError('file-changed', path);
+      if (typeof bytes === 'string') throw new EngineError('file-changed', path);
       return bytes;
     },
   };
 }
 
 export function bytesSource(bytes: Bytes): Source {
-  return { size: bytes.length, read: (from, to) => Promise.resolve(bytes.slice(from, to)) };
+  return {
+    size: bytes.length,
+    read(from, into) {
+      into.set(bytes.subarray(from, from + into.length));
+      return Promise.resolve(into);
+    },
+  };
 }
 
 /** Frees a buffer at once instead of at the next collection, where the browser gains by it (see memory.ts). */
@@ -74,39 +81,41 @@ export class OutgoingStream {
     return this.#sealer.head;
   }
 
-  /** Seals a piece into `out`, which has just its length. */
-  async sealPiece(piece: number, out: Bytes, free: Free): Promise<void> {
+  /**
+   * Seals a piece into `out`, which has just its length; it is moved, and the answer is where it is now. The plaintext is
+   * read to its end and sealed in place: sealed segments are longer, so that each lies before the plaintext that is still
+   * to be sealed.
+   */
+  async sealPiece(piece: number, out: Bytes, free: Free): Promise<Bytes> {
     const start = piece * PIECE_SIZE;
     const first = start / SEGMENT_SIZE;
     const end = Math.ceil((start + out.length) / SEGMENT_SIZE);
-    if (piece === 0) out.set(this.#sealer.header, 0);
-    for (let at = first; at < end; at += AT_ONCE) {
-      await this.#sealGroup(at, Math.min(at + AT_ONCE, end), start, out, free);
-    }
-  }
-
-  /** Reads once for a few segments, and seals them together. */
-  async #sealGroup(first: number, end: number, start: number, out: Bytes, free: Free): Promise<void> {
     const from = segmentAt(first, this.length).plainFrom;
-    const plain = await this.#padded(from, segmentAt(end - 1, this.length).plainTo);
+    const size = segmentAt(end - 1, this.length).plainTo - from;
+    const body = await this.#read(from, out, out.length - size);
+    const plain = body.subarray(body.length - size);
     const seal = async (index: number): Promise<void> => {
-      const segment = segmentAt(index, this.length);
-      const part = plain.subarray(segment.plainFrom - from, segment.plainTo - from);
-      const sealed = await this.#sealer.sealSegment(part, index, segment.last);
-      out.set(sealed, segment.from - start);
+      const { last, from: to, plainFrom, plainTo } = segmentAt(index, this.length);
+      const sealed = await this.#sealer.sealSegment(plain.subarray(plainFrom - from, plainTo - from), index, last);
+      body.set(sealed, to - start);
       free(sealed);
     };
-    await Promise.all(Array.from({ length: end - first }, (_, i) => seal(first + i)));
-    free(plain);
+    // WebCrypto takes its copy of the plaintext at once: that of a whole group before any of it is overwritten.
+    for (let at = first; at < end; at += AT_ONCE) {
+      await Promise.all(Array.from({ length: Math.min(AT_ONCE, end - at) }, (_, i) => seal(at + i)));
+    }
+    if (piece === 0) body.set(this.#sealer.header, 0);
+    return body;
   }
 
-  /** A range of the padded plaintext: the file's bytes, then zeros. */
-  async #padded(from: number, to: number): Promise<Bytes> {
-    const size = this.#source.size;
-    if (to <= size) return this.#source.read(from, to);
-    const plain = new Uint8Array(to - from);
-    if (from < size) plain.set(await this.#source.read(from, size));
-    return plain;
+  /** Reads padded plaintext into `out` from `at` to its end: the file's bytes, then zeros. */
+  async #read(from: number, out: Bytes, at: number): Promise<Bytes> {
+    const { byteOffset, length } = out;
+    const there = Math.min(Math.max(this.#source.size - from, 0), length - at);
+    out.fill(0, at + there);
+    if (there === 0) return out;
+    const { buffer } = await this.#source.read(from, out.subarray(at, at + there));
+    return new Uint8Array(buffer, byteOffset, length);
   }
 
   /** Notes a piece's hash for the root. A stream in a pack has one piece, hashed apart from the pack. */

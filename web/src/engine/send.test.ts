@@ -234,8 +234,9 @@ describe('what goes wrong', () => {
     return { path: item.path, file: Object.assign(whole, { slice: changed }) };
   };
   const unreadable = (item: SendItem & { file: File }): SendItem => {
-    const arrayBuffer = (): Promise<never> => Promise.reject(new DOMException('', 'NotReadableError'));
-    return { path: item.path, file: Object.assign(item.file, { slice: () => ({ arrayBuffer }) }) };
+    const pull = (c: ReadableByteStreamController): void => c.error(new DOMException('', 'NotReadableError'));
+    const stream = (): ReadableStream<Bytes> => new ReadableStream({ type: 'bytes', pull });
+    return { path: item.path, file: Object.assign(item.file, { slice: () => ({ stream }) }) };
   };
   const expectGivenUp = (): void => {
     expect(world.count('abandonUpload')).toBe(1);

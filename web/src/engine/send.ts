@@ -168,12 +168,12 @@ export class Send {
   async #sealBlob(plan: BlobPlan): Promise<{ name: Bytes; body: Bytes }> {
     const size = plan.reduce((n, part) => n + part.length, 0);
     const buffer = this.#spare.pop() ?? new Uint8Array(PIECE_SIZE);
-    const body = buffer.subarray(0, size);
+    let body = buffer.subarray(0, size);
     let at = 0;
     for (const part of plan) {
       const stream = await this.#stream(part.stream);
-      const out = body.subarray(at, at + part.length);
-      await stream.sealPiece(part.piece, out, free);
+      const out = await stream.sealPiece(part.piece, body.subarray(at, at + part.length), free);
+      body = new Uint8Array(out.buffer, 0, size);
       if (this.#signal.aborted) throw new EngineError('cancelled');
       this.#extents[part.stream] ??= [];
       this.#extents[part.stream]?.push([this.#blobs.length, at, part.length]);

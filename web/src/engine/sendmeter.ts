@@ -5,7 +5,7 @@ import type { ProgressNote, SendProgress, Stage } from './types.ts';
 import type { UploadEvents } from './upload.ts';
 
 /** Reports are thinned to this distance; screens need no more. */
-const REPORT_MS = 100;
+const REPORT_MS = 250;
 
 /** Adds up a send's progress from what happens to its blobs. */
 export class SendMeter implements UploadEvents {
@@ -60,7 +60,7 @@ export class SendMeter implements UploadEvents {
     if (before < 2 && copies === 2) this.#stored2 += size;
     this.#copiesOf.set(key, copies);
     if (this.#sent >= this.#total) this.#stage = this.#stored2 < this.#total ? 'stored1' : 'stored2';
-    this.#tell(true);
+    this.#tell(false);
   }
 
   fileDone(): void {

@@ -57,8 +57,8 @@ export async function store(plain: Bytes, blake3: Blake3, firstBlob = 0): Promis
   const stream = await OutgoingStream.create(bytesSource(plain), blake3);
   const blobs: Stored['blobs'] = [];
   for (let piece = 0; piece < pieceCount(stream.length); piece++) {
-    const out = new Uint8Array(Math.min(PIECE_SIZE, stream.length - piece * PIECE_SIZE));
-    await stream.sealPiece(piece, out, () => {});
+    const size = Math.min(PIECE_SIZE, stream.length - piece * PIECE_SIZE);
+    const out = await stream.sealPiece(piece, new Uint8Array(size), () => {});
     const name = blake3.hash(out);
     stream.note(piece, name);
     blobs.push({ name: toText(name), bytes: out });
