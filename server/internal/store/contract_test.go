@@ -34,7 +34,7 @@ func onEach(t *testing.T, test func(t *testing.T, open func(*testing.T) *Store))
 // onEachNew runs a test that changes tables, on databases of its own.
 func onEachNew(t *testing.T, test func(t *testing.T, open func(*testing.T) *Store)) {
 	t.Run("sqlite", func(t *testing.T) { test(t, func(t *testing.T) *Store { return open(t) }) })
-	t.Run("postgres", func(t *testing.T) { test(t, openPostgresTest) })
+	t.Run("postgres", func(t *testing.T) { test(t, func(t *testing.T) *Store { return openPostgresTest(t) }) })
 }
 
 func opened(s *Store) fleettest.Opened {

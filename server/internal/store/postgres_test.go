@@ -34,7 +34,7 @@ var migrated struct {
 }
 
 // postgresURL is a new database with the present tables, or with none, and its name.
-func postgresURL(t *testing.T, tables bool) (address, name string) {
+func postgresURL(t testing.TB, tables bool) (address, name string) {
 	t.Helper()
 	const like = "migrated"
 	server := postgrestest.Shared(t)
@@ -58,7 +58,7 @@ func postgresURL(t *testing.T, tables bool) (address, name string) {
 	return server.Create(t, name, ""), name
 }
 
-func openPostgresTest(t *testing.T) *Store {
+func openPostgresTest(t testing.TB) *Store {
 	t.Helper()
 	address, _ := postgresURL(t, true)
 	return openAt(t, address)
