@@ -174,3 +174,25 @@ func TestRepeatedEnds(t *testing.T) {
 		t.Error(n, err)
 	}
 }
+
+func TestProcessorTimeOfThisProcess(t *testing.T) {
+	before, err := processorTime(os.Getpid())
+	if err != nil {
+		t.Fatal(err)
+	}
+	for n, end := 0, time.Now().Add(10*time.Second); ; n++ {
+		now, err := processorTime(os.Getpid())
+		if err != nil {
+			t.Fatal(err)
+		}
+		if now > before {
+			break // it works, and this is work
+		}
+		if time.Now().After(end) {
+			t.Fatal("ten seconds of work take no processor time")
+		}
+	}
+	if _, err := processorTime(1 << 30); err == nil {
+		t.Error("a process that is not there")
+	}
+}

@@ -191,3 +191,42 @@ func highWater(pid int) (float64, error) {
 	kb, err := strconv.ParseFloat(string(m[1]), 64)
 	return kb / 1024, err
 }
+
+// ticks of a second in which the kernel counts processor time: USER_HZ, 100 on
+// every Linux that Go runs on.
+const ticks = 100
+
+// processorTime is what processes have used so far, in seconds (proc_pid_stat(5)).
+func processorTime(pids ...int) (sum float64, err error) {
+	for _, pid := range pids {
+		raw, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
+		if err != nil {
+			return 0, err
+		}
+		text := string(raw)
+		words := strings.Fields(text[strings.LastIndexByte(text, ')')+1:]) // from field 3 on
+		for _, word := range words[11:13] {                                // utime and stime
+			n, err := strconv.ParseInt(word, 10, 64)
+			if err != nil {
+				return 0, err
+			}
+			sum += float64(n) / ticks
+		}
+	}
+	return sum, nil
+}
+
+// timedBeside is timed, with the processor time of these processes besides.
+func (b *Bench) timedBeside(ctx context.Context, j job, pids ...int) (sample, []byte, error) {
+	before, err := processorTime(pids...)
+	if err != nil {
+		return sample{}, nil, err
+	}
+	s, out, err := b.timed(ctx, j)
+	if err != nil {
+		return s, nil, err
+	}
+	after, err := processorTime(pids...)
+	s.Services = after - before
+	return s, out, err
+}

@@ -41,6 +41,8 @@ type sample struct {
 	Seconds float64 `json:"seconds,omitempty"`
 	// CPU is the seconds of processor time of the client's process.
 	CPU float64 `json:"cpu,omitempty"`
+	// Services is the processor time of server and nodes, or of the store, meanwhile.
+	Services float64 `json:"services,omitempty"`
 	// PeakMiB is the greatest resident set (VmHWM) of the process; for a browser, of all.
 	PeakMiB float64 `json:"peakMiB,omitempty"`
 	// Requests to nodes, Calls of the server and Fetched bytes of nodes, where they are counted.
@@ -69,7 +71,7 @@ func (r *record) add(s sample) {
 	case s.Problem != "":
 		fmt.Fprintf(r.log, "%-26s %-28s %s\n", s.Case, s.Subject, s.Problem)
 	default:
-		fmt.Fprintf(r.log, "%-26s %-28s %8.3f s  %6.2f CPU s  %5.0f MiB\n", s.Case, s.Subject, s.Seconds, s.CPU, s.PeakMiB)
+		fmt.Fprintf(r.log, "%-26s %-28s %8.3f s  %6.2f CPU s  %6.2f in services %5.0f MiB\n", s.Case, s.Subject, s.Seconds, s.CPU, s.Services, s.PeakMiB)
 	}
 }
 

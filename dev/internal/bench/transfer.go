@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"os"
 	"slices"
 	"strconv"
@@ -83,14 +84,15 @@ func (b *Bench) transferFile() (path string, sum []byte, err error) {
 
 func (d *demo) sendAndReceive(ctx context.Context, b *Bench, r *record, round int, file string, want []byte) error {
 	home := []string{"HOLDFAST_HOME=" + b.path("home")}
-	s, out, err := b.timed(ctx, job{name: b.Program, args: []string{"send", "--server", d.url, file}, env: home})
+	pids := slices.Collect(maps.Values(d.pids))
+	s, out, err := b.timedBeside(ctx, job{name: b.Program, args: []string{"send", "--server", d.url, file}, env: home}, pids...)
 	if err != nil {
 		return err
 	}
 	s.Case, s.Subject, s.Round, s.Bytes = caseSend, holdfast, round, transferSize
 	r.add(s)
 	link, back := strings.TrimSpace(string(out)), b.path("back.bin")
-	s, _, err = b.timed(ctx, job{name: b.Program, args: []string{"receive", link, "-o", back}, env: home})
+	s, _, err = b.timedBeside(ctx, job{name: b.Program, args: []string{"receive", link, "-o", back}, env: home}, pids...)
 	if err != nil {
 		return err
 	}
@@ -167,7 +169,7 @@ func (p *peer) copyAndFetch(ctx context.Context, b *Bench, r *record, round int,
 	remote, back := "c:round-"+strconv.Itoa(round)+".bin", b.path("back.bin")
 	tuned := rcloneTuned + p.store.name
 	step := func(what, subject string, settings []string, from, to string) error {
-		s, _, err := b.timed(ctx, p.job(slices.Concat([]string{"copyto"}, settings, []string{from, to})...))
+		s, _, err := b.timedBeside(ctx, p.job(slices.Concat([]string{"copyto"}, settings, []string{from, to})...), p.store.cmd.Process.Pid)
 		if err != nil {
 			return fmt.Errorf("%s: %w", subject, err)
 		}
