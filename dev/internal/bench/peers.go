@@ -1,3 +1,5 @@
+//go:build linux
+
 package bench
 
 import (
@@ -24,7 +26,6 @@ var (
 	minioProgram  = program{"minio", "github.com/minio/minio", "v0.0.0-20260212201848-7aac2a2c5b7c"}
 	gatewayAtDisk = program{"versitygw", "github.com/versity/versitygw/cmd/versitygw", "v1.8.0"}
 	rcloneProgram = program{"rclone", "github.com/rclone/rclone", "v1.75.1"}
-	ageProgram    = program{"age", "filippo.io/age/cmd/age", "v1.3.2"}
 )
 
 const installTime = 20 * time.Minute
