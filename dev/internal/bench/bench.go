@@ -39,6 +39,7 @@ type group struct {
 }
 
 var groups = []group{
+	{"limits", []string{"limits"}, limits},
 	{"transfer", []string{"A1", "A2", "A3", "A4"}, largeFile},
 	{"memory", []string{"A5"}, memory},
 	{"sealing", []string{"A6"}, sealing},

@@ -38,6 +38,12 @@ func (b *Bench) write() error {
 		fmt.Fprintf(&page, "| %s | %s | %s | %s | %s | %s | %s |\n", f.row, f.what, f.ours, f.baseline, f.value, f.target, mark)
 		fmt.Fprintf(b.Log, "%-3s %-70s %-26s %-12s %s\n", f.row, f.what, f.value, f.target, mark)
 	}
+	if r := all["limits"]; r != nil {
+		page.WriteString("\n## What the machine gives\n\nMeasured bare of any program: what the rows are held against.\n\n| what | time | a second |\n| --- | --- | --- |\n")
+		for _, what := range []string{caseDisk, caseFlush, caseNewFile, caseLoopback} {
+			page.WriteString(limitLine(r, what))
+		}
+	}
 	page.WriteString("\n## How it was measured\n")
 	for _, g := range groups {
 		if r := all[g.name]; r != nil {
@@ -64,4 +70,19 @@ func (g group) describe(page *bytes.Buffer, r *record) {
 	if len(lines) > 0 {
 		page.WriteString("\n" + strings.Join(slices.Compact(lines), ""))
 	}
+}
+
+// limitLine is a limit as a line of the table, in MB or operations a second.
+func limitLine(r *record, what string) string {
+	s, ok := r.of(what, subjectMachine, seconds)
+	if !ok {
+		return ""
+	}
+	rate, _ := r.of(what, subjectMachine, func(s sample) float64 { return float64(s.Bytes) / 1e6 / s.Seconds })
+	unit := "MB"
+	if what == caseFlush || what == caseNewFile {
+		rate, _ = r.of(what, subjectMachine, func(s sample) float64 { return float64(s.Ops) / s.Seconds })
+		unit = "times"
+	}
+	return fmt.Sprintf("| %s | %s | %s |\n", what, show(s, "s"), show(rate, unit))
 }
