@@ -185,3 +185,45 @@ func TestFailedSyncOfRemovedBlobs(t *testing.T) {
 		t.Fatalf("done again: %v, the folder was synced %d times", err, again)
 	}
 }
+
+// TestFolderMadeBeforeAFailedSync: a writer has made its upload's directory; then
+// another one's sync of the directory above fails, and takes the error with it.
+// The first writer's own sync succeeds and says nothing: it is not acknowledged,
+// and its next try, which makes the directory anew, is.
+func TestFolderMadeBeforeAFailedSync(t *testing.T) {
+	faulty := &faultyDirs{}
+	d, err := OpenDisk(t.TempDir(), Options{Capacity: 1 << 30, syncDir: faulty.sync})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer d.Close()
+	key, data := testKey("slow")
+	w, err := d.Begin(key, int64(len(data)), 1<<30)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := w.Write(data); err != nil {
+		t.Fatal(err)
+	}
+	faulty.mu.Lock()
+	faulty.dir = d.shardDir(key.Upload)
+	faulty.hook = func(call int) error {
+		if call == 1 {
+			return failedSync(syscall.EIO)
+		}
+		return durable.SyncDir(d.shardDir(key.Upload))
+	}
+	faulty.mu.Unlock()
+	if err := d.syncShard(d.shardDir(key.Upload)); err == nil {
+		t.Fatal("the sync did not fail")
+	}
+	if err := d.SelfTest(); err != nil {
+		t.Fatal(err)
+	}
+	if err := w.Commit(); !errors.Is(err, ErrIO) {
+		t.Fatalf("a blob in a directory that may be lost is acknowledged: %v", err)
+	}
+	if err := put(d, key, data); err != nil {
+		t.Fatalf("the next try: %v", err)
+	}
+}

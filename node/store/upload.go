@@ -25,8 +25,11 @@ type upload struct {
 	held   Usage
 	// tombstone: closing was made durable by this process.
 	tombstone bool
-	// made: the directory exists; synced: its name is durable.
+	// made: the directory exists; synced: its name is durable. madeAt is how many
+	// syncs had failed when this process made it: while its name is not durable, one
+	// that fails later may be about it.
 	made, synced bool
+	madeAt       int
 	// arriving has the names being written, with their sizes until committed.
 	arriving map[id.Name]*arrival
 	// fresh has blobs that are renamed but whose directory is not synced yet.

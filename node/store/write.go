@@ -84,10 +84,11 @@ func (d *Disk) makeDir(u *upload) error {
 	if err := makeShard(d.shardDir(u.id)); err != nil {
 		return d.fault("make directory", err)
 	}
+	failures := d.syncFailures()
 	if err := os.Mkdir(d.uploadDir(u.id), 0o700); err != nil && !errors.Is(err, fs.ErrExist) {
 		return d.fault("make directory", err)
 	}
-	u.made, u.synced = true, false
+	u.made, u.synced, u.madeAt = true, false, failures
 	return nil
 }
 
@@ -204,6 +205,9 @@ func (w *diskWriter) publish() error {
 		return other.err
 	}
 	failures := d.syncFailures()
+	if !u.synced {
+		failures = u.madeAt
+	}
 	done, err := w.rename()
 	if done || err != nil {
 		u.mu.Unlock()
