@@ -61,13 +61,16 @@ func (s *service) downloadsLimited() {
 	var wg sync.WaitGroup
 	for n := range 9 {
 		wg.Go(func() {
-			got, err := client(s.context(), s.home(fmt.Sprint("receiver-", n)), "receive", r.stdout, "-o", filepath.Join(s.dir, fmt.Sprint("limited-", n)))
+			got, err := client(s.context(), s.home(fmt.Sprint("receiver-", n)), "receive", r.stdout, "-o", filepath.Join(s.t.TempDir(), "limited")) // of one folder only one at a time
 			if err != nil {
 				s.t.Error(err)
 			}
 			mu.Lock()
 			defer mu.Unlock()
 			codes[got.code]++
+			if got.code != 0 && got.code != 5 {
+				s.t.Errorf("receive %d: exit %d\n%s", n, got.code, got.stderr)
+			}
 		})
 	}
 	wg.Wait()
