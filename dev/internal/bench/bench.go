@@ -29,7 +29,7 @@ type Bench struct {
 }
 
 // Rounds that count of each measurement; one more warms up.
-const Rounds = 7
+const Rounds = 5
 
 // group is a measurement that yields the figures of some rows.
 type group struct {
