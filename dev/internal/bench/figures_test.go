@@ -198,3 +198,19 @@ func TestProcessorTimeOfThisProcess(t *testing.T) {
 		t.Error("a process that is not there")
 	}
 }
+
+func TestEmptyFilesAreNotComplete(t *testing.T) {
+	dir := t.TempDir()
+	if err := writeFolder(dir, folderFiles, folderSize); err != nil {
+		t.Fatal(err)
+	}
+	if err := complete(dir); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Truncate(filepath.Join(dir, "file-00007.bin"), 0); err != nil {
+		t.Fatal(err)
+	}
+	if complete(dir) == nil {
+		t.Error("an empty file passes for one that came back")
+	}
+}

@@ -113,7 +113,7 @@ func (p *peer) copyFolder(ctx context.Context, b *Bench, r *record, round int, s
 	}
 	s.Case, s.Subject, s.Round, s.Bytes, s.Ops = caseFolder, subject, round, folderBytes, folderFiles
 	r.add(s)
-	s, _, err = b.timed(ctx, p.job(slices.Concat([]string{"copy"}, lean, p.send, []string{remote, back})...))
+	s, _, err = b.timed(ctx, p.job(slices.Concat([]string{"copy"}, leanFetch, p.send, []string{remote, back})...))
 	if err != nil {
 		return err
 	}
@@ -122,18 +122,22 @@ func (p *peer) copyFolder(ctx context.Context, b *Bench, r *record, round int, s
 	return errors.Join(complete(back), os.RemoveAll(back), p.run(ctx, "purge", remote))
 }
 
-// complete counts what came back.
+// complete counts the files that came back whole.
 func complete(dir string) error {
-	n, err := countFiles(dir, func(string) bool { return true })
+	n, err := countFiles(dir, func(e fs.FileInfo) bool { return e.Size() == folderSize })
 	if err == nil && n != folderFiles {
-		err = fmt.Errorf("%d files came back", n)
+		err = fmt.Errorf("%d files of %d bytes came back", n, folderSize)
 	}
 	return err
 }
 
-func countFiles(dir string, counts func(name string) bool) (n int, err error) {
+func countFiles(dir string, counts func(fs.FileInfo) bool) (n int, err error) {
 	err = filepath.WalkDir(dir, func(_ string, e fs.DirEntry, err error) error {
-		if err == nil && e.Type().IsRegular() && counts(e.Name()) {
+		if err != nil || !e.Type().IsRegular() {
+			return err
+		}
+		info, err := e.Info()
+		if err == nil && counts(info) {
 			n++
 		}
 		return err
@@ -158,7 +162,7 @@ func (d *demo) countFolder(ctx context.Context, b *Bench, r *record, source stri
 	}))
 	defer front.Close()
 	blobsNow := func() (n int, err error) {
-		return countFiles(b.path("holdfast"), func(name string) bool { return blobFile.MatchString(name) })
+		return countFiles(b.path("holdfast"), func(e fs.FileInfo) bool { return blobFile.MatchString(e.Name()) })
 	}
 	before, err := blobsNow()
 	if err != nil {

@@ -27,8 +27,12 @@ const (
 // lean are the settings that spare rclone work which Holdfast does not do for
 // its own part either, or which makes it slower here: checksums of parts and
 // whole, looking before and after, signing of bodies.
-var lean = []string{"--ignore-checksum", "--s3-disable-checksum", "--s3-no-check-bucket", "--s3-no-head", "--s3-no-head-object",
-	"--s3-use-unsigned-payload=true", "--s3-use-data-integrity-protections=false", "--no-check-dest", "--retries=1", "--stats=0"}
+var (
+	lean = []string{"--ignore-checksum", "--s3-disable-checksum", "--s3-no-check-bucket", "--s3-no-head",
+		"--s3-use-unsigned-payload=true", "--s3-use-data-integrity-protections=false", "--no-check-dest", "--retries=1", "--stats=0"}
+	// leanFetch: a fetch has to ask for an object's head, or it takes it for empty.
+	leanFetch = []string{"--ignore-checksum", "--s3-no-check-bucket", "--s3-use-data-integrity-protections=false", "--no-check-dest", "--retries=1", "--stats=0"}
+)
 
 // sendTunings and fetchTunings are what is tried once each, so that the best is
 // what counts.
@@ -136,10 +140,10 @@ func (b *Bench) transferPeers(ctx context.Context, r *record, file string) (peer
 		if p.rclone, err = b.rclone(ctx, store); err != nil {
 			return peers, err
 		}
-		if p.send, err = p.tune(ctx, b, r, "send", sendTunings, file, "c:tuning.bin"); err != nil {
+		if p.send, err = p.tune(ctx, b, r, "send", lean, sendTunings, file, "c:tuning.bin"); err != nil {
 			return peers, err
 		}
-		if p.fetch, err = p.tune(ctx, b, r, "fetch", fetchTunings, "c:tuning.bin", b.path("tuning.bin")); err != nil {
+		if p.fetch, err = p.tune(ctx, b, r, "fetch", leanFetch, fetchTunings, "c:tuning.bin", b.path("tuning.bin")); err != nil {
 			return peers, err
 		}
 		if err := errors.Join(p.run(ctx, "deletefile", "c:tuning.bin"), os.Remove(b.path("tuning.bin"))); err != nil {
@@ -150,10 +154,10 @@ func (b *Bench) transferPeers(ctx context.Context, r *record, file string) (peer
 }
 
 // tune copies with each of the settings and returns the fastest.
-func (p *peer) tune(ctx context.Context, b *Bench, r *record, what string, all [][]string, from, to string) (best []string, err error) {
+func (p *peer) tune(ctx context.Context, b *Bench, r *record, what string, base []string, all [][]string, from, to string) (best []string, err error) {
 	least := 0.0
 	for _, settings := range all {
-		s, _, err := b.timed(ctx, p.job(slices.Concat([]string{"copyto"}, lean, settings, []string{from, to})...))
+		s, _, err := b.timed(ctx, p.job(slices.Concat([]string{"copyto"}, base, settings, []string{from, to})...))
 		if err != nil {
 			return nil, err
 		}
@@ -190,7 +194,7 @@ func (p *peer) copyAndFetch(ctx context.Context, b *Bench, r *record, round int,
 	if err := step(caseSend, tuned, slices.Concat(lean, p.send), file, remote); err != nil {
 		return err
 	}
-	if err := step(caseReceive, tuned, slices.Concat(lean, p.fetch), remote, back); err != nil {
+	if err := step(caseReceive, tuned, slices.Concat(leanFetch, p.fetch), remote, back); err != nil {
 		return err
 	}
 	return errors.Join(sameFile(back, want), os.Remove(back), p.run(ctx, "deletefile", remote))
