@@ -78,7 +78,7 @@ func (b *Bench) minio(ctx context.Context) (*s3, error) {
 // gateway starts versitygw over a folder: one copy, not synced.
 func (b *Bench) gateway(ctx context.Context) (*s3, error) {
 	return b.store(ctx, gatewayAtDisk, func(address, folder string) job {
-		return job{args: []string{"--port", address, "--quiet", "posix", "--nometa", folder},
+		return job{args: []string{"--port", address, "--quiet", "posix", folder},
 			env: []string{"ROOT_ACCESS_KEY=" + s3User, "ROOT_SECRET_KEY=" + s3Secret}}
 	})
 }
@@ -93,7 +93,11 @@ func (b *Bench) store(ctx context.Context, p program, command func(address, fold
 		return nil, err
 	}
 	s := &s3{name: p.name, url: "http://" + address, folder: b.path(p.name)}
-	if err := os.MkdirAll(filepath.Join(s.folder, bucket), 0o755); err != nil {
+	made := s.folder
+	if p == minioProgram { // takes a folder for a bucket; the other one wants to make its own
+		made = filepath.Join(s.folder, bucket)
+	}
+	if err := os.MkdirAll(made, 0o755); err != nil {
 		return nil, err
 	}
 	j := command(address, s.folder)
@@ -141,6 +145,9 @@ func (s *s3) await(ctx context.Context) error {
 	}
 }
 
+// runTime is enough for whatever is not measured: making and emptying.
+const runTime = 2 * time.Minute
+
 // rclone calls rclone with a store as remote "s" and crypt over its bucket as
 // remote "c", set up in the environment.
 type rclone struct {
@@ -175,6 +182,8 @@ func (r *rclone) job(args ...string) job {
 }
 
 func (r *rclone) run(ctx context.Context, args ...string) error {
+	ctx, cancel := context.WithTimeout(ctx, runTime)
+	defer cancel()
 	cmd := exec.CommandContext(ctx, r.path, args...)
 	cmd.Env = append(os.Environ(), r.env...)
 	if out, err := cmd.CombinedOutput(); err != nil {

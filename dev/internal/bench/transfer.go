@@ -37,7 +37,7 @@ var (
 // sendTunings and fetchTunings are what is tried once each, so that the best is
 // what counts.
 var (
-	sendTunings  = tunings("--s3-chunk-size", []string{"8M", "16M", "64M"}, "--s3-upload-concurrency", []string{"2", "4", "8"})
+	sendTunings  = tunings("--s3-chunk-size", []string{"8M", "16M", "64M"}, "--s3-upload-concurrency", []string{"2", "4"})
 	fetchTunings = append(tunings("--multi-thread-chunk-size", []string{"16M", "64M"}, "--multi-thread-streams", []string{"2", "4"}),
 		[]string{"--multi-thread-streams=0", "--buffer-size=16M"}, []string{"--multi-thread-streams=0", "--buffer-size=0"})
 )
