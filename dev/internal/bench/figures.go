@@ -69,7 +69,7 @@ func inBrowsers(all map[string]*record) (list []figure) {
 			ratio(speed, "C2", browser+": the same against the browser's own download to disk (no target)", "C2 "+browser, holdfast, 0, "native download"),
 			bound(all["browser-memory"], "C3", browser+", up", "C3 "+browser+" up", holdfast, peak, 300, "MiB"),
 			bound(all["browser-memory"], "C3", browser+", down", "C3 "+browser+" down", holdfast, peak, 150, "MiB"),
-			ratio(all["browser-sealing"], "C6", browser+": sealing against bare WebCrypto over the same buffers", "C6 "+browser, holdfast, 0.8, "raw WebCrypto"))
+			ratio(all["browser-sealing"], "C6", browser+": sealing against bare WebCrypto over the same buffers", "C6 "+browser, holdfast, 0.8, "WebCrypto"))
 	}
 	return list
 }
