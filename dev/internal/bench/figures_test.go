@@ -95,6 +95,7 @@ func TestPageSaysWhatIsMissed(t *testing.T) {
 	r := recordOf(runs(caseSend, holdfast, 3, 3), runs(caseSend, rcloneTuned+"minio", 4, 4))
 	r.samples[1].Command = "holdfast send DIR/large.bin"
 	r.meta.Commit = "0123abc"
+	r.samples = append(r.samples, sample{Case: "speed", Subject: "a browser", Problem: "red: it ended"})
 	if err := r.save(filepath.Join(dir, "transfer.jsonl")); err != nil {
 		t.Fatal(err)
 	}
@@ -106,7 +107,7 @@ func TestPageSaysWhatIsMissed(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, want := range []string{"| A1 |", "1.33 ×", "≥ 1.5 ×", "**missed**", "0123abc", "`holdfast send DIR/large.bin`"} {
+	for _, want := range []string{"| A1 |", "1.33 ×", "≥ 1.5 ×", "**missed**", "0123abc", "`holdfast send DIR/large.bin`", "red: it ended"} {
 		if !strings.Contains(string(page), want) {
 			t.Errorf("the page does not have %q:\n%s", want, page)
 		}
@@ -127,13 +128,13 @@ func TestGapsFindTheLongestPause(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		acted := 0
 		g := &gaps{hash: sha256.New(), half: 2, middle: func() error { acted++; return nil }}
-		for _, pause := range []time.Duration{time.Hour, time.Second, 3 * time.Second, 2 * time.Second} {
+		for i, pause := range []time.Duration{time.Hour, time.Second, 3 * time.Second, 2 * time.Second} {
 			time.Sleep(pause)
-			if _, err := g.Write([]byte("x")); err != nil {
+			if _, err := g.Write([]byte{"four"[i]}); err != nil {
 				t.Fatal(err)
 			}
 		}
-		want := sha256.Sum256([]byte("xxxx"))
+		want := sha256.Sum256([]byte("four"))
 		if g.longest != 3*time.Second || acted != 1 || !bytes.Equal(g.hash.Sum(nil), want[:]) {
 			t.Errorf("longest %s, acted %d times", g.longest, acted)
 		}
