@@ -36,6 +36,8 @@ type (
 	revisionKind struct{}
 	handleKind   struct{}
 	keyKind      struct{}
+	accountKind  struct{}
+	folderKind   struct{}
 )
 
 type (
@@ -51,6 +53,10 @@ type (
 	Handle = ID[handleKind]
 	// Key names an Ed25519 public key.
 	Key = ID[keyKind]
+	// Account is an account's handle, drawn by its owner's program.
+	Account = ID[accountKind]
+	// Folder names a folder across its epochs.
+	Folder = ID[folderKind]
 )
 
 // New returns a fresh random identifier.

@@ -15,6 +15,23 @@ const (
 	LinkFinal  = "holdfast/v1/link-final"
 	LinkAuth   = "holdfast/v1/link-auth"
 	LinkRecord = "holdfast/v1/link-record"
+
+	IdentitySign = "holdfast/v1/identity-sign"
+	IdentityBox  = "holdfast/v1/identity-box"
+	RootFolder   = "holdfast/v1/root-folder"
+	RootRead     = "holdfast/v1/root-read"
+	RootWrite    = "holdfast/v1/root-write"
+	RootAdmin    = "holdfast/v1/root-admin"
+	HeadsFolder  = "holdfast/v1/heads-folder"
+	HeadsRead    = "holdfast/v1/heads-read"
+	HeadsWrite   = "holdfast/v1/heads-write"
+	HeadsAdmin   = "holdfast/v1/heads-admin"
+	Settings     = "holdfast/v1/settings"
+	WrapPassword = "holdfast/v1/wrap-password"
+	WrapPhrase   = "holdfast/v1/wrap-phrase"
+	WrapPasskey  = "holdfast/v1/wrap-passkey"
+	PhraseAuth   = "holdfast/v1/phrase-auth"
+	Message      = "holdfast/v1/message"
 )
 
 // Info joins a label, a zero byte and ids.
