@@ -30,7 +30,8 @@ export type FormatErrorCode =
   | 'sender' // a message that says that another account sent it
   | 'recipient' // a message to somebody else
   | 'purpose' // a message for something else
-  | 'message'; // a message that does not open
+  | 'message' // a message that does not open
+  | 'login'; // wrong name or password, or an answer that was changed
 
 /** The one error of this folder. Its message says what is wrong, and never holds a secret. */
 export class FormatError extends Error {
