@@ -31,8 +31,8 @@ const (
 	ExportSize   = 64
 	// SecretSize is the length of what a server must keep.
 	SecretSize = 64 + 32
-	// expectedSize is the length of what a server expects of KE3.
-	expectedSize = 64
+	// ExpectedSize is the length of what a server expects of KE3.
+	ExpectedSize = 64
 )
 
 // suite is ristretto255-SHA512, 3DH, HKDF and HMAC with SHA-512, and Argon2id as RFC

@@ -53,7 +53,7 @@ func try(t testing.TB, s *Server, credential, password string, record []byte, by
 	if err != nil {
 		t.Fatal(err)
 	}
-	if len(ke1) != KE1Size || len(ke2) != KE2Size || len(expected) != expectedSize {
+	if len(ke1) != KE1Size || len(ke2) != KE2Size || len(expected) != ExpectedSize {
 		t.Fatalf("messages of %d, %d and %d bytes", len(ke1), len(ke2), len(expected))
 	}
 	if change != nil {

@@ -96,7 +96,7 @@ func (s *Server) Begin(ke1, credential, record []byte) (ke2, expected []byte, er
 // Finish compares KE3 with what Begin expected: ErrLogin if they differ.
 func (s *Server) Finish(ke3, expected []byte) error {
 	m, err := s.server.Deserialize.KE3(ke3)
-	if err != nil || len(expected) != expectedSize {
+	if err != nil || len(expected) != ExpectedSize {
 		return ErrLogin
 	}
 	if err := s.server.LoginFinish(m, expected); err != nil {

@@ -18,7 +18,7 @@ from errors import FormatError
 FILES = {}
 
 # Accounts need X-Wing (ML-KEM-768), which nothing that this decoder stands on has: Go and TypeScript read these.
-ELSEWHERE = {f"{name}.json" for name in ("account", "contact", "identity", "message", "phrase", "safety", "wrap")}
+ELSEWHERE = {f"{name}.json" for name in ("account", "contact", "identity", "message", "phrase", "safety", "work", "wrap")}
 
 
 def run_case(kind, case):

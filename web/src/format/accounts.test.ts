@@ -6,6 +6,7 @@ import { byPasskey, byPassword, byPhrase, newRoot, nextRoot, unwrapRoot, WRAP_SI
 import { MAX_MESSAGE, receiveMessage, sendMessage } from './message.ts';
 import { newPhrase, parsePhrase, WordError, wordsOf } from './phrase.ts';
 import { failure, flip, Random } from './vectors/random.kit.ts';
+import { findWork, MAX_BITS } from './work.ts';
 
 const random = new Random(31);
 
@@ -134,4 +135,12 @@ test('base 32 comes back, and nothing else does', () => {
   for (const text of ['0', '0000000U', '00000000 ', '0000000ſ', '0000-000'])
     expect(parseCrockford(text)).toBeUndefined();
   expect(parseCrockford('oOiIlL00')).toEqual(parseCrockford('00111100'));
+});
+
+test('work ends when it is stopped, and is not done for a server that asks for too much', async () => {
+  const stop = new AbortController();
+  const working = findWork(random.bytes(20), MAX_BITS, stop.signal);
+  stop.abort(new Error('enough'));
+  await expect(working).rejects.toThrow('enough');
+  await expect(findWork(random.bytes(20), MAX_BITS + 1)).rejects.toThrow(RangeError);
 });

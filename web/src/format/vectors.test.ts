@@ -6,6 +6,7 @@ import {
   readMessage,
   readPhrase,
   readSafety,
+  readWork,
   readWrap,
 } from './vectors/accounts.kit.ts';
 import { type CaseReader, testCases, vectorFiles } from './vectors/case.kit.ts';
@@ -42,6 +43,7 @@ const READERS: ReadonlyMap<string, CaseReader> = new Map([
   ['slices.json', readSlice],
   ['ticket-read.json', readSigned('read-ticket')],
   ['ticket-upload.json', readSigned('upload-ticket')],
+  ['work.json', readWork],
   ['wrap.json', readWrap],
 ]);
 

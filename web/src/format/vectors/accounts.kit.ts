@@ -26,6 +26,7 @@ import {
 } from '../keys.ts';
 import { receiveMessage, sendMessage } from '../message.ts';
 import { parsePhrase, phraseAuth, phraseAuthHash, WordError, wordsOf } from '../phrase.ts';
+import { findWork } from '../work.ts';
 import { type Case, type CaseReader, toHex } from './case.kit.ts';
 
 const rootIn = (c: Case): Root => ({ account: c.hex('account'), epoch: c.number('epoch'), key: c.hex('root') });
@@ -140,4 +141,10 @@ export const readMessage: CaseReader = async (c) => {
     const back = await sendMessage(root, await identityOf(root), purpose, text);
     expect(await receiveMessage(root, await identityOf(root), purpose, back)).toEqual(text);
   };
+};
+
+/** work.json */
+export const readWork: CaseReader = async (c) => {
+  const nonce = await findWork(c.hex('challenge'), c.number('bits'));
+  return () => expect(nonce).toBe(c.number('nonce'));
 };

@@ -1,0 +1,229 @@
+package account
+
+import (
+	"context"
+	"crypto/hkdf"
+	"crypto/hmac"
+	"crypto/sha256"
+	"errors"
+	"fmt"
+	"sync"
+	"time"
+
+	"holdfast/format/id"
+	"holdfast/format/keys"
+	"holdfast/format/opaque"
+	"holdfast/format/work"
+	"holdfast/server/internal/bucket"
+
+	"golang.org/x/text/secure/precis"
+)
+
+const (
+	day = 24 * 60 * 60
+	// idleDays end a session that nobody used.
+	idleDays = 90
+	// maxName bounds names as they are typed, in bytes.
+	maxName = 256
+)
+
+// tries of one name: every beginning of a login is a guess, whether it ends or not.
+var tries = bucket.Bucket{Burst: 20, Refill: 15}
+
+// Secret is what the service must keep to know its accounts again: OPAQUE's, and a
+// key of which names and states get theirs.
+type Secret struct {
+	OPAQUE opaque.Secret
+	Names  [32]byte
+}
+
+// Service answers sign-ups, logins and what a session may do. Make one with New.
+type Service struct {
+	store  Store
+	opaque *opaque.Server
+	names  []byte
+	steps  sealer
+	now    func() time.Time
+
+	mu     sync.Mutex // guards what follows
+	signed []int64    // when accounts were made in the last hour
+}
+
+// New fails for a secret that is none.
+func New(store Store, secret Secret, now func() time.Time) (*Service, error) {
+	server, err := opaque.NewServer(secret.OPAQUE)
+	if err != nil {
+		return nil, fmt.Errorf("accounts: %w", err)
+	}
+	return &Service{
+		store: store, opaque: server, now: now,
+		names: subkey(secret.Names, "names"), steps: newSealer([32]byte(subkey(secret.Names, "steps"))),
+	}, nil
+}
+
+func subkey(secret [32]byte, use string) []byte {
+	key, err := hkdf.Key(sha256.New, secret[:], nil, "holdfast/v1/accounts\x00"+use, 32)
+	if err != nil {
+		panic("account: " + err.Error()) // only a greater length fails
+	}
+	return key
+}
+
+// name prepares a name (RFC 8265, UsernameCaseMapped: case, width and composition do
+// not tell names apart) and hashes it under the service's key.
+func (s *Service) name(typed string) (hash [sha256.Size]byte, err error) {
+	if len(typed) == 0 || len(typed) > maxName {
+		return hash, fmt.Errorf("%w: a name has 1 to %d bytes", ErrRequest, maxName)
+	}
+	var words []byte
+	for i, word := range splitSpaces(typed) {
+		prepared, err := precis.UsernameCaseMapped.CompareKey(word)
+		if err != nil || word == "" {
+			return hash, fmt.Errorf("%w: a name is letters and digits, in words parted by single spaces", ErrRequest)
+		}
+		if i > 0 {
+			words = append(words, ' ')
+		}
+		words = append(words, prepared...)
+	}
+	mac := hmac.New(sha256.New, s.names)
+	mac.Write(words)
+	return [sha256.Size]byte(mac.Sum(nil)), nil
+}
+
+func splitSpaces(text string) (words []string) {
+	from := 0
+	for i := 0; i <= len(text); i++ {
+		if i == len(text) || text[i] == ' ' {
+			words = append(words, text[from:i])
+			from = i + 1
+		}
+	}
+	return words
+}
+
+func (s *Service) today() int64 { return s.now().Unix() / day }
+
+// Challenge is what a sign-up has to answer.
+type Challenge struct {
+	Response  []byte // OPAQUE's
+	Challenge []byte
+	Bits      int
+}
+
+// signUp is the state between the two messages of a sign-up.
+type signUp struct {
+	Name    [sha256.Size]byte
+	Expires int64
+	Bits    int64
+	Drawn   [id.Size]byte
+}
+
+// BeginSignUp answers OPAQUE's request for a name. Whether somebody has it is told
+// only to who did the work.
+func (s *Service) BeginSignUp(_ context.Context, name string, request []byte) (Challenge, error) {
+	hash, err := s.name(name)
+	if err != nil {
+		return Challenge{}, fmt.Errorf("sign up: %w", err)
+	}
+	response, err := s.opaque.Register(request, hash[:])
+	if err != nil {
+		return Challenge{}, fmt.Errorf("sign up: %w: %w", ErrRequest, err)
+	}
+	want := bitsFor(s.signUps(false))
+	state := signUp{hash, s.now().Unix() + stepLife, int64(want), drawn()}
+	return Challenge{Response: response, Challenge: s.steps.seal("sign up", state), Bits: want}, nil
+}
+
+// signUps counts those of the last hour, and with add one more.
+func (s *Service) signUps(add bool) int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	now := s.now().Unix()
+	for len(s.signed) > 0 && s.signed[0] <= now-3600 {
+		s.signed = s.signed[1:]
+	}
+	if add {
+		s.signed = append(s.signed, now)
+	}
+	return len(s.signed)
+}
+
+// SignUp is what a client sends to end a sign-up.
+type SignUp struct {
+	Challenge []byte
+	Nonce     uint64
+	Account   id.Account
+	Credential
+	PhraseWrap []byte
+	PhraseHash [sha256.Size]byte
+	Identity   []byte
+	Session    id.Bytes32 // a token that the client drew
+	Label      string
+}
+
+// SignUp makes the account and its first session.
+func (s *Service) SignUp(ctx context.Context, r SignUp) error {
+	var state signUp
+	if err := s.steps.open("sign up", r.Challenge, &state); err != nil {
+		return fmt.Errorf("sign up: %w", err)
+	}
+	now := s.now().Unix()
+	if now > state.Expires {
+		return fmt.Errorf("sign up: %w", ErrStep)
+	}
+	if !work.Check(r.Challenge, r.Nonce, int(state.Bits)) {
+		return fmt.Errorf("sign up: %w", ErrWork)
+	}
+	session, err := s.session(r.Session, r.Label)
+	if err == nil {
+		err = s.checkCredential(r.Account, r.Credential, r.Identity)
+	}
+	if err == nil && len(r.PhraseWrap) != keys.WrapSize {
+		err = fmt.Errorf("%w: a wrap of %d bytes", ErrRequest, len(r.PhraseWrap))
+	}
+	if err != nil {
+		return fmt.Errorf("sign up: %w", err)
+	}
+	a := Account{
+		ID: r.Account, Name: state.Name, Credential: r.Credential, PhraseWrap: r.PhraseWrap, PhraseHash: r.PhraseHash,
+		Identity: r.Identity, Day: s.today(),
+	}
+	if err := s.store.CreateAccount(ctx, a, session, onceOf(r.Challenge, state.Expires)); err != nil {
+		return fmt.Errorf("sign up: %w", err)
+	}
+	s.signUps(true)
+	return nil
+}
+
+// checkCredential refuses what no later login could open, and an identity that is not
+// the account's of that epoch.
+func (s *Service) checkCredential(account id.Account, c Credential, identity []byte) error {
+	if s.opaque.CheckRecord(c.Record) != nil {
+		return fmt.Errorf("%w: a password record that is none", ErrRequest)
+	}
+	if len(c.Wrap) != keys.WrapSize {
+		return fmt.Errorf("%w: a wrap of %d bytes", ErrRequest, len(c.Wrap))
+	}
+	i, err := keys.ParseIdentity(identity)
+	if err != nil || i.Account != account || i.Epoch != c.Epoch {
+		return fmt.Errorf("%w: an identity that is not this account's", ErrRequest)
+	}
+	return nil
+}
+
+// session makes a session of a client's token.
+func (s *Service) session(token id.Bytes32, label string) (Session, error) {
+	if token == (id.Bytes32{}) || len(label) > MaxLabel {
+		return Session{}, fmt.Errorf("%w: a session without a token, or with a label of more than %d bytes", ErrRequest, MaxLabel)
+	}
+	return Session{Hash: tokenHash(token), Label: label, Made: s.today(), Used: s.today()}, nil
+}
+
+// tokenHash is what is stored of a session's token.
+func tokenHash(token id.Bytes32) [sha256.Size]byte {
+	return sha256.Sum256(append([]byte("holdfast/v1/account-session\x00"), token[:]...))
+}
+
+// unknown tells an account that is not there from a store that failed.
+func unknown(err error) bool { return errors.Is(err, ErrUnknown) }
