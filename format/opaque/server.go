@@ -47,8 +47,10 @@ func NewServer(secret Secret) (*Server, error) {
 	return &Server{server, secret[:64]}, nil
 }
 
-// Register answers a registration's request for a credential: whatever names the
-// account for good at this server.
+// Register answers a registration's request under the OPRF key that credential names.
+// Draw a new one for every registration, and keep it with the record: whoever may
+// register under the credential of an account has guesses at its password evaluated
+// without logging in.
 func (s *Server) Register(request, credential []byte) (response []byte, err error) {
 	m, err := s.server.Deserialize.RegistrationRequest(request)
 	if err != nil {

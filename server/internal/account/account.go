@@ -73,6 +73,10 @@ type Account struct {
 
 // Credential is what changes with the password.
 type Credential struct {
+	// Key names OPAQUE's OPRF key: drawn by the server for every registration, and never
+	// used for another. Otherwise whoever begins to register a name that somebody has
+	// could have guesses at that one's password evaluated, as many as they like.
+	Key [32]byte
 	// Record is OPAQUE's, Wrap the root key under its export key.
 	Record, Wrap []byte
 	// Epoch is the identity epoch that the wraps are of.

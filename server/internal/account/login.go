@@ -34,7 +34,11 @@ func (s *Service) BeginLogin(ctx context.Context, name string, ke1 []byte) (ke2,
 	if err != nil && !unknown(err) {
 		return nil, nil, fmt.Errorf("log in: %w", err)
 	}
-	ke2, expected, err := s.opaque.Begin(ke1, hash[:], a.Record)
+	key := s.strangers(hash) // made for every login, as what follows is
+	if err == nil {
+		key = a.Key
+	}
+	ke2, expected, err := s.opaque.Begin(ke1, key[:], a.Record)
 	if err != nil {
 		return nil, nil, fmt.Errorf("log in: %w: %w", ErrRequest, err)
 	}
@@ -118,6 +122,7 @@ type Recovery struct {
 // recovery is the state between the two messages of a recovery.
 type recovery struct {
 	Account id.Account
+	Key     [32]byte
 	Epoch   uint32
 	Expires int64
 	Drawn   [id.Size]byte
@@ -133,9 +138,9 @@ func (s *Service) BeginRecovery(ctx context.Context, name string, auth [32]byte,
 	if err != nil {
 		return Recovery{}, fmt.Errorf("recover: %w", err)
 	}
-	response, err := s.opaque.Register(request, hash[:])
+	response, key, err := s.register(request)
 	if err != nil {
-		return Recovery{}, fmt.Errorf("recover: %w: %w", ErrRequest, err)
+		return Recovery{}, fmt.Errorf("recover: %w", err)
 	}
 	a, err := s.store.AccountByName(ctx, hash)
 	if err != nil && !unknown(err) {
@@ -145,7 +150,7 @@ func (s *Service) BeginRecovery(ctx context.Context, name string, auth [32]byte,
 	if subtle.ConstantTimeCompare(shown[:], a.PhraseHash[:]) != 1 || err != nil {
 		return Recovery{}, fmt.Errorf("recover: %w", ErrLogin)
 	}
-	state := s.steps.seal("recover", recovery{a.ID, a.Epoch, s.now().Unix() + stepLife, drawn()})
+	state := s.steps.seal("recover", recovery{a.ID, key, a.Epoch, s.now().Unix() + stepLife, drawn()})
 	return Recovery{Access: Access{a.ID, a.Epoch, a.PhraseWrap, a.Identity}, State: state, Response: response}, nil
 }
 
@@ -163,7 +168,7 @@ func (s *Service) Recover(ctx context.Context, sealed []byte, c Credential, toke
 		err = s.checkReplacement(state.Epoch, c)
 	}
 	if err == nil {
-		err = s.store.ReplaceCredential(ctx, state.Account, c, onceOf(sealed, state.Expires), true, [sha256.Size]byte{})
+		err = s.store.ReplaceCredential(ctx, state.Account, c.under(state.Key), onceOf(sealed, state.Expires), true, [sha256.Size]byte{})
 	}
 	if err == nil {
 		begin := Once{Hash: sha256.Sum256(append([]byte("session"), sealed...)), Expires: state.Expires + stepLife}

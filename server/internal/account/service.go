@@ -39,11 +39,12 @@ type Secret struct {
 
 // Service answers sign-ups, logins and what a session may do. Make one with New.
 type Service struct {
-	store  Store
-	opaque *opaque.Server
-	names  []byte
-	steps  sealer
-	now    func() time.Time
+	store   Store
+	opaque  *opaque.Server
+	names   []byte
+	unknown []byte
+	steps   sealer
+	now     func() time.Time
 
 	mu     sync.Mutex // guards what follows
 	signed []int64    // when accounts were made in the last hour
@@ -57,7 +58,7 @@ func New(store Store, secret Secret, now func() time.Time) (*Service, error) {
 	}
 	return &Service{
 		store: store, opaque: server, now: now,
-		names: subkey(secret.Names, "names"), steps: newSealer([32]byte(subkey(secret.Names, "steps"))),
+		names: subkey(secret.Names, "names"), unknown: subkey(secret.Names, "unknown names"), steps: newSealer([32]byte(subkey(secret.Names, "steps"))),
 	}, nil
 }
 
@@ -114,6 +115,7 @@ type Challenge struct {
 // signUp is the state between the two messages of a sign-up.
 type signUp struct {
 	Name    [sha256.Size]byte
+	Key     [32]byte
 	Expires int64
 	Bits    int64
 	Drawn   [id.Size]byte
@@ -126,12 +128,12 @@ func (s *Service) BeginSignUp(_ context.Context, name string, request []byte) (C
 	if err != nil {
 		return Challenge{}, fmt.Errorf("sign up: %w", err)
 	}
-	response, err := s.opaque.Register(request, hash[:])
+	response, key, err := s.register(request)
 	if err != nil {
-		return Challenge{}, fmt.Errorf("sign up: %w: %w", ErrRequest, err)
+		return Challenge{}, fmt.Errorf("sign up: %w", err)
 	}
 	want := bitsFor(s.signUps(false))
-	state := signUp{hash, s.now().Unix() + stepLife, int64(want), drawn()}
+	state := signUp{hash, key, s.now().Unix() + stepLife, int64(want), drawn()}
 	return Challenge{Response: response, Challenge: s.steps.seal("sign up", state), Bits: want}, nil
 }
 
@@ -186,7 +188,7 @@ func (s *Service) SignUp(ctx context.Context, r SignUp) error {
 		return fmt.Errorf("sign up: %w", err)
 	}
 	a := Account{
-		ID: r.Account, Name: state.Name, Credential: r.Credential, PhraseWrap: r.PhraseWrap, PhraseHash: r.PhraseHash,
+		ID: r.Account, Name: state.Name, Credential: r.Credential.under(state.Key), PhraseWrap: r.PhraseWrap, PhraseHash: r.PhraseHash,
 		Identity: r.Identity, Day: s.today(),
 	}
 	if err := s.store.CreateAccount(ctx, a, session, onceOf(r.Challenge, state.Expires)); err != nil {
@@ -194,6 +196,29 @@ func (s *Service) SignUp(ctx context.Context, r SignUp) error {
 	}
 	s.signUps(true)
 	return nil
+}
+
+// register answers a registration under an OPRF key of its own.
+func (s *Service) register(request []byte) (response []byte, key [32]byte, err error) {
+	key = id.New32()
+	response, err = s.opaque.Register(request, key[:])
+	if err != nil {
+		return nil, key, fmt.Errorf("%w: %w", ErrRequest, err)
+	}
+	return response, key, nil
+}
+
+// under is the credential with the key that the server drew, whatever the client says.
+func (c Credential) under(key [32]byte) Credential {
+	c.Key = key
+	return c
+}
+
+// strangers is the OPRF key's name for a name that nobody has: the same one always.
+func (s *Service) strangers(name [sha256.Size]byte) [32]byte {
+	mac := hmac.New(sha256.New, s.unknown)
+	mac.Write(name[:])
+	return [32]byte(mac.Sum(nil))
 }
 
 // checkCredential refuses what no later login could open, and an identity that is not

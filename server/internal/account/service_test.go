@@ -478,3 +478,43 @@ func TestWorkRisesWithLoad(t *testing.T) {
 		t.Errorf("%d bits an hour later", bits())
 	}
 }
+
+// TestThreat18RegistrationIsNoOracle: what a password comes to at login is not to be had
+// where anybody may ask: an attacker with one KE2 could test as many guesses as they
+// have evaluated (RFC 9807, section 10.10).
+func TestThreat18RegistrationIsNoOracle(t *testing.T) {
+	r := newRig(t)
+	ctx := t.Context()
+	p := r.signedUp("ada", "password one")
+	_, ke1, err := opaque.NewLogin([]byte("guess"))
+	r.must(err)
+	blinded := ke1[:opaque.RequestSize] // KE1 begins with what a registration's request is
+	ke2, _, err := r.any().BeginLogin(ctx, "ada", ke1)
+	r.must(err)
+	seen := map[string]string{string(ke2[:32]): "the login"}
+	note := func(what string, response []byte, err error) {
+		t.Helper()
+		r.must(err)
+		if before, known := seen[string(response[:32])]; known {
+			t.Errorf("%s evaluates as %s does", what, before)
+		}
+		seen[string(response[:32])] = what
+	}
+	for _, name := range []string{"ada", "ada", "nobody"} {
+		c, err := r.any().BeginSignUp(ctx, name, blinded)
+		note("a sign-up of "+name, c.Response, err)
+	}
+	ke2, _, err = r.any().BeginLogin(ctx, "nobody", ke1)
+	note("a login of nobody", ke2, err)
+	b, err := r.any().Bearer(ctx, p.token)
+	r.must(err)
+	response, _, err := r.any().BeginChange(ctx, b, blinded)
+	note("a change of password", response, err)
+	got, err := r.any().BeginRecovery(ctx, "ada", p.phrase.Auth(p.root.Account), blinded)
+	note("a recovery", got.Response, err)
+	ke2, _, err = r.any().BeginLogin(ctx, "nobody", ke1)
+	r.must(err)
+	if seen[string(ke2[:32])] != "a login of nobody" {
+		t.Error("a name that nobody has evaluates otherwise each time")
+	}
+}

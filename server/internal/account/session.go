@@ -50,6 +50,7 @@ func (s *Service) EndSession(ctx context.Context, b Bearer, session [sha256.Size
 // change is the state between the two messages of a change of password.
 type change struct {
 	Account id.Account
+	Key     [32]byte
 	Epoch   uint32
 	Expires int64
 	Drawn   [id.Size]byte
@@ -57,11 +58,11 @@ type change struct {
 
 // BeginChange answers OPAQUE's request for the bearer's new password.
 func (s *Service) BeginChange(_ context.Context, b Bearer, request []byte) (response, state []byte, err error) {
-	response, err = s.opaque.Register(request, b.Name[:])
+	response, key, err := s.register(request)
 	if err != nil {
-		return nil, nil, fmt.Errorf("change password: %w: %w", ErrRequest, err)
+		return nil, nil, fmt.Errorf("change password: %w", err)
 	}
-	return response, s.steps.seal("change password", change{b.ID, b.Epoch, s.now().Unix() + stepLife, drawn()}), nil
+	return response, s.steps.seal("change password", change{b.ID, key, b.Epoch, s.now().Unix() + stepLife, drawn()}), nil
 }
 
 // Change sets a new password; endOthers ends all sessions but the bearer's.
@@ -75,7 +76,7 @@ func (s *Service) Change(ctx context.Context, b Bearer, sealed []byte, c Credent
 		err = s.checkReplacement(state.Epoch, c)
 	}
 	if err == nil {
-		err = s.store.ReplaceCredential(ctx, b.ID, c, onceOf(sealed, state.Expires), endOthers, b.Session.Hash)
+		err = s.store.ReplaceCredential(ctx, b.ID, c.under(state.Key), onceOf(sealed, state.Expires), endOthers, b.Session.Hash)
 	}
 	if err != nil {
 		return fmt.Errorf("change password: %w", err)

@@ -13,15 +13,15 @@ import (
 
 var _ account.Store = (*Store)(nil)
 
-const accountColumns = `a.num, a.id, a.name, a.record, a.password_wrap, a.phrase_wrap, a.phrase_hash, a.identity, a.epoch, a.day`
+const accountColumns = `a.num, a.id, a.name, a.credential, a.record, a.password_wrap, a.phrase_wrap, a.phrase_hash, a.identity, a.epoch, a.day`
 
 func scanAccount(scan func(...any) error, more ...any) (num int64, a account.Account, err error) {
-	var raw, name, hash []byte
-	columns := []any{&num, &raw, &name, &a.Record, &a.Wrap, &a.PhraseWrap, &hash, &a.Identity, &a.Epoch, &a.Day}
+	var raw, name, key, hash []byte
+	columns := []any{&num, &raw, &name, &key, &a.Record, &a.Wrap, &a.PhraseWrap, &hash, &a.Identity, &a.Epoch, &a.Day}
 	if err := scan(append(columns, more...)...); err != nil {
 		return 0, account.Account{}, err
 	}
-	return num, a, errors.Join(fixed(a.ID[:], raw), fixed(a.Name[:], name), fixed(a.PhraseHash[:], hash))
+	return num, a, errors.Join(fixed(a.ID[:], raw), fixed(a.Name[:], name), fixed(a.Key[:], key), fixed(a.PhraseHash[:], hash))
 }
 
 // CreateAccount implements account.Store.
@@ -46,9 +46,9 @@ func (s *Store) CreateAccount(ctx context.Context, a account.Account, first acco
 			}
 		}
 		var num int64
-		err := tx.QueryRowContext(ctx, `INSERT INTO account (id, name, record, password_wrap, phrase_wrap, phrase_hash, identity, epoch, day)
-			VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9) RETURNING num`,
-			a.ID[:], a.Name[:], a.Record, a.Wrap, a.PhraseWrap, a.PhraseHash[:], a.Identity, a.Epoch, a.Day).Scan(&num)
+		err := tx.QueryRowContext(ctx, `INSERT INTO account (id, name, credential, record, password_wrap, phrase_wrap, phrase_hash, identity, epoch, day)
+			VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10) RETURNING num`,
+			a.ID[:], a.Name[:], a.Key[:], a.Record, a.Wrap, a.PhraseWrap, a.PhraseHash[:], a.Identity, a.Epoch, a.Day).Scan(&num)
 		if err != nil {
 			return fmt.Errorf("create account: %w", err)
 		}
@@ -180,8 +180,8 @@ func (s *Store) ReplaceCredential(ctx context.Context, a id.Account, c account.C
 		if err != nil {
 			return err
 		}
-		if err := exec(ctx, tx, "replace credential", `UPDATE account SET record = $2, password_wrap = $3, epoch = $4 WHERE num = $1`,
-			num, c.Record, c.Wrap, c.Epoch); err != nil || !endOthers {
+		if err := exec(ctx, tx, "replace credential", `UPDATE account SET credential = $2, record = $3, password_wrap = $4, epoch = $5 WHERE num = $1`,
+			num, c.Key[:], c.Record, c.Wrap, c.Epoch); err != nil || !endOthers {
 			return err
 		}
 		return exec(ctx, tx, "end sessions", `DELETE FROM account_session WHERE account = $1 AND token <> $2`, num, but[:])

@@ -33,7 +33,7 @@ func hash(text string) [sha256.Size]byte { return sha256.Sum256([]byte(text)) }
 
 func anAccount(name string) account.Account {
 	return account.Account{
-		ID: id.New[id.Account](), Name: hash(name), Credential: account.Credential{Record: []byte("record of " + name), Wrap: []byte("wrap"), Epoch: 3},
+		ID: id.New[id.Account](), Name: hash(name), Credential: account.Credential{Key: hash("key of " + name), Record: []byte("record of " + name), Wrap: []byte("wrap"), Epoch: 3},
 		PhraseWrap: []byte("phrase wrap"), PhraseHash: hash("phrase of " + name), Identity: []byte("identity"), Day: someDay,
 	}
 }
@@ -141,7 +141,7 @@ func newCredential(s *suite) {
 	a, b := s.made("ada"), s.made("bob")
 	ctx := s.Context()
 	s.must(s.BeginSession(ctx, a.ID, aSession("phone", someDay), aStep("1"), 9))
-	fresh := account.Credential{Record: []byte("fresh"), Wrap: []byte("fresh wrap"), Epoch: 4}
+	fresh := account.Credential{Key: hash("fresh"), Record: []byte("fresh"), Wrap: []byte("fresh wrap"), Epoch: 4}
 	s.must(s.ReplaceCredential(ctx, a.ID, fresh, aStep("2"), false, hash("ada")))
 	got, err := s.AccountByName(ctx, a.Name)
 	s.must(err)
