@@ -125,10 +125,9 @@ func distance(a, b string) int {
 	return row[len(b)]
 }
 
-// Auth is what a server asks for before it gives out the phrase's wrap.
-func (p Phrase) Auth(account id.Account) [32]byte {
-	return kdf.Key32(p[:], kdf.PhraseAuth, account[:])
-}
+// Auth is what a server asks for before it gives out the phrase's wrap. It is bound to
+// nothing else: who recovers an account knows its name and phrase, and no handle.
+func (p Phrase) Auth() [32]byte { return kdf.Key32(p[:], kdf.PhraseAuth) }
 
 // HashAuth is what a server stores of a phrase's Auth.
 func HashAuth(auth [32]byte) [32]byte {

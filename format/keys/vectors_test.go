@@ -245,7 +245,6 @@ type phraseVector struct {
 	golden.Name
 	Text     string     `json:"text"`
 	Entropy  golden.Hex `json:"entropy,omitempty"`
-	Account  golden.Hex `json:"account,omitempty"`
 	Auth     golden.Hex `json:"auth,omitempty"`
 	AuthHash golden.Hex `json:"authHash,omitempty"`
 	Position int        `json:"position,omitempty"`
@@ -263,10 +262,9 @@ func phraseCase(name, text string) phraseVector {
 	if c.Fail = failName(err); c.Fail != "" {
 		return c
 	}
-	account := fixed(1, 1).Account
-	auth := p.Auth(account)
+	auth := p.Auth()
 	hash := HashAuth(auth)
-	c.Entropy, c.Account, c.Auth, c.AuthHash = p[:], account[:], auth[:], hash[:]
+	c.Entropy, c.Auth, c.AuthHash = p[:], auth[:], hash[:]
 	return c
 }
 

@@ -5,6 +5,8 @@ import (
 	"crypto/sha512"
 	"fmt"
 
+	"holdfast/format/id"
+
 	"github.com/bytemare/ecc"
 	"github.com/bytemare/opaque"
 	"github.com/bytemare/opaque/message"
@@ -15,9 +17,16 @@ import (
 type Secret [SecretSize]byte
 
 // NewSecret draws a server's secret.
-func NewSecret() (s Secret) {
-	private, _ := suite().KeyGen()
-	copy(s[:], suite().GenerateOPRFSeed())
+func NewSecret() Secret { return DeriveSecret(id.New32()) }
+
+// DeriveSecret is the secret of 32 random bytes.
+func DeriveSecret(seed [32]byte) (s Secret) {
+	long, err := hkdf.Key(sha512.New, seed[:], nil, "holdfast/v1/opaque-secret", 64+64)
+	if err != nil {
+		panic("opaque: " + err.Error()) // only a greater length fails
+	}
+	private := ecc.Ristretto255Sha512.HashToScalar(long[64:], []byte("holdfast/v1/opaque-key"))
+	copy(s[:], long[:64])
 	copy(s[64:], private.Encode())
 	return s
 }

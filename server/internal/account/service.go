@@ -37,6 +37,11 @@ type Secret struct {
 	Names  [32]byte
 }
 
+// SecretOf derives it all from 32 random bytes.
+func SecretOf(seed [32]byte) Secret {
+	return Secret{OPAQUE: opaque.DeriveSecret([32]byte(subkey(seed, "opaque"))), Names: [32]byte(subkey(seed, "names and steps"))}
+}
+
 // Service answers sign-ups, logins and what a session may do. Make one with New.
 type Service struct {
 	store   Store

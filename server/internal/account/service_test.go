@@ -93,7 +93,7 @@ func (r *rig) prepare(p *person) account.SignUp {
 	return account.SignUp{
 		Challenge: c.Challenge, Nonce: nonce, Account: p.root.Account,
 		Credential: account.Credential{Record: record, Wrap: keys.ByPassword(p.root.Account, export).Wrap(p.root), Epoch: p.root.Epoch},
-		PhraseWrap: keys.ByPhrase(p.root.Account, p.phrase).Wrap(p.root), PhraseHash: keys.HashAuth(p.phrase.Auth(p.root.Account)),
+		PhraseWrap: keys.ByPhrase(p.root.Account, p.phrase).Wrap(p.root), PhraseHash: keys.HashAuth(p.phrase.Auth()),
 		Identity: p.root.Identity().Envelope(), Session: p.token, Label: "laptop",
 	}
 }
@@ -384,9 +384,9 @@ func TestRecovery(t *testing.T) {
 	p := r.signedUp("ada", "forgotten")
 	step, request, err := opaque.NewRegistration([]byte("a new password"))
 	r.must(err)
-	_, err = r.any().BeginRecovery(ctx, "ada", keys.NewPhrase().Auth(p.root.Account), request)
+	_, err = r.any().BeginRecovery(ctx, "ada", keys.NewPhrase().Auth(), request)
 	r.want(err, account.ErrLogin)
-	got, err := r.any().BeginRecovery(ctx, "ada", p.phrase.Auth(p.root.Account), request)
+	got, err := r.any().BeginRecovery(ctx, "ada", p.phrase.Auth(), request)
 	r.must(err)
 	root, err := keys.ByPhrase(got.Account, p.phrase).Unwrap(got.Epoch, got.Wrap)
 	if err != nil || root != p.root {
@@ -510,7 +510,7 @@ func TestThreat18RegistrationIsNoOracle(t *testing.T) {
 	r.must(err)
 	response, _, err := r.any().BeginChange(ctx, b, blinded)
 	note("a change of password", response, err)
-	got, err := r.any().BeginRecovery(ctx, "ada", p.phrase.Auth(p.root.Account), blinded)
+	got, err := r.any().BeginRecovery(ctx, "ada", p.phrase.Auth(), blinded)
 	note("a recovery", got.Response, err)
 	ke2, _, err = r.any().BeginLogin(ctx, "nobody", ke1)
 	r.must(err)

@@ -37,6 +37,9 @@ type Store interface {
 	// with; Name lets the store name these unless it names others, and returns those.
 	Names(ctx context.Context) (ticket, order id.Bytes32, err error)
 	Name(ctx context.Context, ticket, order id.Bytes32) (id.Bytes32, id.Bytes32, error)
+	// AccountsKey and NameAccountsKey do the same for the key of accounts.
+	AccountsKey(ctx context.Context) (id.Bytes32, error)
+	NameAccountsKey(ctx context.Context, key id.Bytes32) (id.Bytes32, error)
 }
 
 // Admit makes nodes members.

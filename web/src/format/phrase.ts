@@ -1,6 +1,5 @@
 import { type Bytes, random, sha256 } from './bytes.ts';
 import { FormatError } from './errors.ts';
-import type { AccountId } from './id.ts';
 import { deriveKey32, info, LABEL } from './kdf.ts';
 
 // The recovery phrase: 24 words of BIP-39 (docs/format.md §14). The list of words is fetched when it is wanted.
@@ -112,8 +111,8 @@ function distance(a: Uint8Array, b: string): number {
 }
 
 /** What a server asks for before it gives out the phrase's wrap. */
-export function phraseAuth(entropy: Bytes, account: AccountId): Promise<Bytes> {
-  return deriveKey32(entropy, LABEL.phraseAuth, account);
+export function phraseAuth(entropy: Bytes): Promise<Bytes> {
+  return deriveKey32(entropy, LABEL.phraseAuth);
 }
 
 /** What a server stores of it. */

@@ -44,7 +44,11 @@ CREATE TABLE account_try (
 );
 CREATE INDEX account_try_free ON account_try (free);
 
+-- The public half of the key that OPAQUE's secret and the names' come from.
+ALTER TABLE identity ADD COLUMN accounts BYTEA;
+
 -- +goose Down
+ALTER TABLE identity DROP COLUMN accounts;
 DROP TABLE account_try;
 DROP TABLE account_step;
 DROP TABLE account_session;

@@ -105,7 +105,7 @@ export const readPhrase: CaseReader = async (c) => {
   return async () => {
     expect(entropy).toEqual(c.hex('entropy'));
     expect(await parsePhrase((await wordsOf(entropy)).join(' '))).toEqual(entropy);
-    const auth = await phraseAuth(entropy, c.hex('account'));
+    const auth = await phraseAuth(entropy);
     expect(auth).toEqual(c.hex('auth'));
     expect(await phraseAuthHash(auth)).toEqual(c.hex('authHash'));
   };
