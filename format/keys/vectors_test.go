@@ -29,7 +29,7 @@ func failName(err error) string {
 	for name, known := range map[string]error{
 		"encoding": wire.ErrEncoding, "envelope": wire.ErrEnvelope, "signature": wire.ErrSignature, "wrap": ErrWrap,
 		"words": ErrPhraseWords, "checksum": ErrPhraseChecksum, "cut": ErrContactCut, "unknown": ErrContactUnknown,
-		"sender": ErrSender, "recipient": ErrRecipient, "purpose": ErrPurpose, "message": ErrMessage, "contact": ErrContact,
+		"sender": ErrSender, "recipient": ErrRecipient, "purpose": ErrPurpose, "message": ErrMessage, "contact": ErrContact, "account-name": ErrName,
 	} {
 		if errors.Is(err, known) {
 			return name
@@ -287,6 +287,8 @@ func TestPhraseVectors(t *testing.T) {
 		phraseCase("one word too few", strings.Join(words[1:], " ")),
 		phraseCase("one word too many", text+" zoo"),
 		phraseCase("nothing", ""),
+		phraseCase("more than 4,096 bytes in fewer characters", strings.Join(words, strings.Repeat("\u3000", 60))),
+		phraseCase("4,096 bytes", text+strings.Repeat(" ", 4096-len(text))),
 		phraseCase("a line separator is no space", strings.Replace(text, " ", "\u2028", 1)),
 		phraseCase("a typo", with(6, "abandn")),
 		phraseCase("a typo in the last word", with(23, "zooo")),
