@@ -333,6 +333,20 @@ func TestContactVectors(t *testing.T) {
 		vector("with a no-break space", code+"\u00a0", nil, "cut"),
 		vector("of a later version", "08"+code[2:], nil, "unknown"),
 		vector("with another last letter", last, nil, "checksum"),
+		vector("an address", mine.Contact().Address("https://files.example"), mine.Envelope(), ""),
+		vector("an address with port and path, white space, small letters", "\n\thttp://[::1]:8080/at/c# "+strings.ToLower(code)+" \r\n", mine.Envelope(), ""),
+		vector("an address of a link", "https://files.example/s#"+code, nil, "cut"),
+		vector("an address with a query", "https://files.example/c?x#"+code, nil, "cut"),
+		vector("an address without scheme", "files.example/c#"+code, nil, "cut"),
+		vector("an address of another scheme", "javascript:/c#"+code, nil, "cut"),
+		vector("an address with a user", "https://a@files.example/c#"+code, nil, "cut"),
+		vector("an address with a port out of range", "https://files.example:65536/c#"+code, nil, "cut"),
+		vector("an address without code", "https://files.example/c#", nil, "cut"),
+		vector("an address with two codes", "https://files.example/c#"+code+"#"+code, nil, "cut"),
+		vector("an address behind a no-break space", "\u00a0https://files.example/c#"+code, nil, "cut"),
+		vector("1,025 bytes", code+strings.Repeat(" ", 1025-len(code)), nil, "cut"),
+		vector("1,024 bytes", code+strings.Repeat(" ", 1024-len(code)), mine.Envelope(), ""),
+		vector("an address with a mistyped code", "https://files.example/c#"+last, nil, "checksum"),
 	})
 	for _, c := range cases {
 		contact, err := ParseContact(c.Text)
