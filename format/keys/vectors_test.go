@@ -430,6 +430,9 @@ func TestMessageVectors(t *testing.T) {
 			return forge(from, m)
 		}
 	}
+	raw := func(m map[int]any) func() []byte {
+		return func() []byte { return wire.Seal(messageKind, from.SigningKey(), wire.Marshal(m)) }
+	}
 	other, stranger := fixed(3, 1).Identity(), fixed(3, 1)
 	cases := golden.Sync(t, "message.json", "Messages to people (docs/format.md §15).", []messageVector{
 		good,
@@ -442,11 +445,11 @@ func TestMessageVectors(t *testing.T) {
 		}),
 		vector("of another type", nil, "envelope", func() []byte { return wire.Seal("receipt", from.SigningKey(), []byte{0xa0}) }),
 		vector("without a purpose's key", nil, "encoding", func() []byte { return wire.Seal(messageKind, from.SigningKey(), []byte{0xa0}) }),
-		vector("that says another sender", nil, "sender", part(func(m *message) { m.Sender = other.Fingerprint[:] })),
+		vector("that says another sender", nil, "sender", part(func(m *message) { m.Sender = other.Fingerprint })),
 		vector("to somebody else", nil, "recipient", func() []byte { return from.Send(other, invitation, []byte("text")) }),
 		vector("for another purpose", nil, "purpose", func() []byte { return from.Send(b, "grant", []byte("text")) }),
 		vector("under another purpose's name", nil, "message", func() []byte {
-			return forge(from, message{invitation, a.Fingerprint[:], b.Fingerprint[:], sealed(t, a, b, "grant")})
+			return forge(from, message{invitation, a.Fingerprint, b.Fingerprint, sealed(t, a, b, "grant")})
 		}),
 		vector("with a changed key", nil, "message", part(func(m *message) { m.Sealed[0] ^= 1 })),
 		vector("with a changed last byte", nil, "message", part(func(m *message) { m.Sealed[len(m.Sealed)-1] ^= 1 })),
@@ -454,6 +457,8 @@ func TestMessageVectors(t *testing.T) {
 			t.Fatal("it stands in the file alone: web/src/format/message.ts made it")
 			return nil
 		}),
+		vector("whose sender is no fingerprint", nil, "encoding", raw(map[int]any{1: invitation, 2: a.Fingerprint[:31], 3: b.Fingerprint[:], 4: make([]byte, encSize+gcmTag)})),
+		vector("whose recipient is no fingerprint", nil, "encoding", raw(map[int]any{1: invitation, 2: a.Fingerprint[:], 3: make([]byte, 33), 4: make([]byte, encSize+gcmTag)})),
 		vector("too short", nil, "encoding", part(func(m *message) { m.Sealed = m.Sealed[:encSize+gcmTag-1] })),
 	})
 	for _, c := range cases {
