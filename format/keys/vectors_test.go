@@ -8,6 +8,7 @@ import (
 	"crypto/hkdf"
 	"crypto/sha256"
 	"encoding/binary"
+	"encoding/hex"
 	"errors"
 	"os"
 	"path/filepath"
@@ -119,6 +120,15 @@ func TestIdentityVectors(t *testing.T) {
 	bad := good
 	bad.Box = bytes.Repeat([]byte{0xff}, EncryptionKeySize)
 	cases := []identityVector{}
+	small := func(point string) []byte {
+		b, err := hex.DecodeString(point)
+		if err != nil {
+			t.Fatal(err)
+		}
+		p := good
+		p.Box = append(bytes.Clone(box[:EncryptionKeySize-len(b)]), b...)
+		return sign(identityKind, key, p)
+	}
 	for _, c := range []struct {
 		name string
 		b    []byte
@@ -131,6 +141,13 @@ func TestIdentityVectors(t *testing.T) {
 		{"with a short signing key", sign(identityKind, key, short)},
 		{"with a short encryption key", sign(identityKind, key, cut)},
 		{"with an encryption key that is none", sign(identityKind, key, bad)},
+		{"with 0 for X25519", small(strings.Repeat("00", 32))},
+		{"with 1 for X25519", small("01" + strings.Repeat("00", 31))},
+		{"with a point of order 8 for X25519", small("e0eb7a7c3b41b8ae1656e3faf19fc46ada098deb9c32b1fd866205165f49b800")},
+		{"with another point of order 8 for X25519", small("5f9c95bca3508c24b1d0b1559c83ef5b04445cc4581c8e86d8224eddd09f1157")},
+		{"with -1 for X25519", small("ec" + strings.Repeat("ff", 30) + "7f")},
+		{"with 0 for X25519, written as 2^255-19", small("ed" + strings.Repeat("ff", 30) + "7f")},
+		{"with 0 for X25519 and its highest bit set", small(strings.Repeat("00", 31) + "80")},
 		{"of no bytes", nil},
 		{"with a byte behind it", append(bytes.Clone(r.Identity().Envelope()), 0)},
 		{"larger than allowed", make([]byte, MaxIdentity+1)},
