@@ -305,7 +305,6 @@ func TestPhraseVectors(t *testing.T) {
 		phraseCase("one word too many", text+" zoo"),
 		phraseCase("nothing", ""),
 		phraseCase("more than 4,096 bytes in fewer characters", strings.Join(words, strings.Repeat("\u3000", 60))),
-		phraseCase("4,096 bytes", text+strings.Repeat(" ", 4096-len(text))),
 		phraseCase("a line separator is no space", strings.Replace(text, " ", "\u2028", 1)),
 		phraseCase("a typo", with(6, "abandn")),
 		phraseCase("a typo in the last word", with(23, "zooo")),
