@@ -12,6 +12,7 @@ import (
 
 	"holdfast/format/id"
 	"holdfast/format/kdf"
+	"holdfast/format/ticket"
 )
 
 // Errors of contact codes.
@@ -67,11 +68,26 @@ func contactChecksum(b []byte) []byte {
 
 var contactLetters = strings.NewReplacer("O", "0", "I", "1", "L", "1", "-", "")
 
-// ParseContact reads a contact code as people write it. It fails with ErrContactCut,
-// ErrContactUnknown or ErrContactChecksum.
+const contactPath = "/c"
+
+// Address is the contact's code as a link at the server with that base URL; it stands
+// where servers do not see it.
+func (c Contact) Address(base string) string {
+	return strings.TrimSuffix(base, "/") + contactPath + "#" + c.Code()
+}
+
+// ParseContact reads a contact code or address as people paste it. It fails with
+// ErrContactCut, ErrContactUnknown or ErrContactChecksum.
 func ParseContact(text string) (Contact, error) {
 	if len(text) > maxContact {
 		return Contact{}, fmt.Errorf("%w (%d bytes)", ErrContactCut, len(text))
+	}
+	if address, code, found := strings.Cut(text, "#"); found {
+		base, whole := strings.CutSuffix(strings.TrimLeftFunc(address, space), contactPath)
+		if !whole || ticket.CheckURL(base) != nil {
+			return Contact{}, fmt.Errorf("%w (what stands before # is no address of one)", ErrContactCut)
+		}
+		text = code
 	}
 	text = strings.Join(strings.FieldsFunc(text, space), "")
 	b, err := crockford.DecodeString(contactLetters.Replace(upper(text)))

@@ -18,6 +18,7 @@ func TestContactsRoundTrip(t *testing.T) {
 	for name, text := range map[string]string{
 		"as written": code, "lower case": strings.ToLower(code), "in one": strings.ReplaceAll(code, "-", ""),
 		"on lines": "  " + strings.ReplaceAll(code, "-", " \r\n\t") + " ", "letters for digits": strings.NewReplacer("0", "o", "1", "l").Replace(code),
+		"an address": i.Contact().Address("https://example.org/"), "an address in a sentence's place": "\n http://[::1]:8080/at/c# " + strings.ToLower(code) + "\n",
 		"and others": strings.NewReplacer("0", "O", "1", "I").Replace(code),
 	} {
 		if c, err := ParseContact(text); err != nil || c != i.Contact() || c.Check(i) != nil {
@@ -39,7 +40,13 @@ func TestContactsAreRefused(t *testing.T) {
 		"a long s":        {code[:len(code)-1] + "ſ", ErrContactCut},
 		"endless":         {strings.Repeat(" ", 2000) + code, ErrContactCut},
 		"later version":   {"0" + "8" + code[2:], ErrContactUnknown},
-		"of an address":   {"https://example.org/c#" + code, ErrContactCut},
+		"another path":    {"https://example.org/s#" + code, ErrContactCut},
+		"no address":      {"example.org/c#" + code, ErrContactCut},
+		"with a query":    {"https://example.org/c?a#" + code, ErrContactCut},
+		"two of them":     {"https://example.org/c#" + code + "#" + code, ErrContactCut},
+		"without a code":  {"https://example.org/c#", ErrContactCut},
+		"space in it":     {"https://example.org /c#" + code, ErrContactCut},
+		"mistyped":        {"https://example.org/c#" + code[:77] + "00", ErrContactChecksum},
 	} {
 		if _, err := ParseContact(c.text); !errors.Is(err, c.want) {
 			t.Errorf("%s: %v", name, err)

@@ -1,6 +1,7 @@
 package keys
 
 import (
+	"crypto/ecdh"
 	"crypto/ed25519"
 	"crypto/hpke"
 	"crypto/sha256"
@@ -73,7 +74,7 @@ func ParseIdentity(b []byte) (Identity, error) {
 	if _, err := e.Verify(identityKind, p.Signing); err != nil {
 		return Identity{}, err
 	}
-	box, err := hpke.MLKEM768X25519().NewPublicKey(p.Box)
+	box, err := encryptionKey(p.Box)
 	if err != nil {
 		return Identity{}, fmt.Errorf("%w: an encryption key that is none", wire.ErrEncoding)
 	}
@@ -82,6 +83,33 @@ func ParseIdentity(b []byte) (Identity, error) {
 		Fingerprint: sha256.Sum256(kdf.Info("holdfast/v1/identity-fingerprint", e.Payload)),
 	}, nil
 }
+
+// x25519At is where the X25519 part of an X-Wing public key begins.
+const x25519At = 1184
+
+// encryptionKey refuses what nobody can seal to: an ML-KEM key that is none, and an
+// X25519 point of small order, with which every agreement fails (RFC 7748, §6.1).
+// Whether a point is one shows in any agreement with it.
+func encryptionKey(b []byte) (hpke.PublicKey, error) {
+	box, err := hpke.MLKEM768X25519().NewPublicKey(b)
+	if err != nil {
+		return nil, err
+	}
+	point, err := ecdh.X25519().NewPublicKey(b[x25519At:])
+	if err != nil {
+		return nil, err
+	}
+	_, err = anyX25519.ECDH(point)
+	return box, err
+}
+
+var anyX25519 = func() *ecdh.PrivateKey {
+	k, err := ecdh.X25519().NewPrivateKey(make([]byte, 32))
+	if err != nil {
+		panic("keys: " + err.Error()) // only another length fails
+	}
+	return k
+}()
 
 // Envelope is the signed form, for storing and sending.
 func (i Identity) Envelope() []byte { return i.envelope }

@@ -13,6 +13,7 @@ import (
 
 	"holdfast/format/id"
 	"holdfast/format/kdf"
+	"holdfast/format/link"
 )
 
 // Root is what an account is: its handle, and the root key of an identity epoch.
@@ -20,7 +21,7 @@ import (
 type Root struct {
 	Account id.Account
 	Epoch   uint32 // from 1
-	Key     [32]byte
+	Key     link.Secret
 }
 
 // NewRoot draws the first root key of a new account.
@@ -46,7 +47,7 @@ func (r Root) derive(label string, n int) []byte {
 	return kdf.Derive(r.Key[:], nil, kdf.Info(label, r.ids()), n)
 }
 
-func (r Root) derive32(label string) [32]byte { return [32]byte(r.derive(label, 32)) }
+func (r Root) derive32(label string) link.Secret { return link.Secret(r.derive(label, 32)) }
 
 // SigningKey is the account's Ed25519 key.
 func (r Root) SigningKey() ed25519.PrivateKey {
@@ -63,14 +64,14 @@ func (r Root) decryptionKey() hpke.PrivateKey {
 }
 
 // Settings is the purpose key of the account's settings.
-func (r Root) Settings() [32]byte { return r.derive32(kdf.Settings) }
+func (r Root) Settings() link.Secret { return r.derive32(kdf.Settings) }
 
 // Folder is a folder's id and its keys of one folder epoch.
 type Folder struct {
 	ID        id.Folder
-	Read      [32]byte
-	WriteSeed [32]byte // Ed25519
-	AdminSeed [32]byte // Ed25519
+	Read      link.Secret
+	WriteSeed link.Secret // Ed25519
+	AdminSeed link.Secret // Ed25519
 }
 
 // RootFolder is the account's root folder in folder epoch 1.

@@ -125,5 +125,8 @@ func FuzzParseIdentity(f *testing.F) {
 		if err == nil && (i.Epoch == 0 || len(i.Signing) != ed25519.PublicKeySize || i.box == nil || !bytes.Equal(i.Envelope(), b)) {
 			t.Errorf("%s was taken", hex.EncodeToString(b))
 		}
+		if err == nil {
+			fixed(2, 1).Send(i, invitation, nil) // panics for a key that nobody can seal to
+		}
 	})
 }

@@ -2,11 +2,11 @@ package keys
 
 import (
 	"crypto/hpke"
-	"crypto/subtle"
 	"errors"
 	"fmt"
 	"slices"
 
+	"holdfast/format/id"
 	"holdfast/format/kdf"
 	"holdfast/format/wire"
 )
@@ -31,10 +31,10 @@ const (
 )
 
 type message struct {
-	Purpose   string `cbor:"1,keyasint"`
-	Sender    []byte `cbor:"2,keyasint"`
-	Recipient []byte `cbor:"3,keyasint"`
-	Sealed    []byte `cbor:"4,keyasint"`
+	Purpose   string     `cbor:"1,keyasint"`
+	Sender    id.Bytes32 `cbor:"2,keyasint"` // fingerprints
+	Recipient id.Bytes32 `cbor:"3,keyasint"`
+	Sealed    []byte     `cbor:"4,keyasint"`
 }
 
 func messageInfo(sender, recipient [32]byte, purpose string) []byte {
@@ -53,7 +53,7 @@ func (r Root) Send(to Identity, purpose string, text []byte) []byte {
 	if err != nil {
 		panic("keys: " + err.Error()) // only a key that is none fails, and ParseIdentity refuses those
 	}
-	return wire.Seal(messageKind, r.SigningKey(), wire.Marshal(message{purpose, mine[:], to.Fingerprint[:], sealed}))
+	return wire.Seal(messageKind, r.SigningKey(), wire.Marshal(message{purpose, mine, to.Fingerprint, sealed}))
 }
 
 // Receive checks that the pinned sender signed the message for this account and
@@ -73,9 +73,9 @@ func (r Root) Receive(from Identity, purpose string, b []byte) ([]byte, error) {
 	}
 	mine := r.Identity().Fingerprint
 	switch {
-	case subtle.ConstantTimeCompare(m.Sender, from.Fingerprint[:]) != 1:
+	case m.Sender != from.Fingerprint:
 		return nil, ErrSender
-	case subtle.ConstantTimeCompare(m.Recipient, mine[:]) != 1:
+	case m.Recipient != mine:
 		return nil, ErrRecipient
 	case m.Purpose != purpose:
 		return nil, ErrPurpose

@@ -67,7 +67,7 @@ func sealed(t *testing.T, from, to Identity, purpose string) []byte {
 func TestThreat06ForgedSender(t *testing.T) {
 	from, to, evil := fixed(1, 1), fixed(2, 1), fixed(3, 1)
 	a, b, e := from.Identity(), to.Identity(), evil.Identity()
-	good := message{invitation, a.Fingerprint[:], b.Fingerprint[:], sealed(t, a, b, invitation)}
+	good := message{invitation, a.Fingerprint, b.Fingerprint, sealed(t, a, b, invitation)}
 	genuine := from.Send(b, invitation, []byte("text"))
 	unsigned, err := wire.Parse(genuine)
 	if err != nil {
@@ -81,16 +81,16 @@ func TestThreat06ForgedSender(t *testing.T) {
 		"signed by another":          {forge(evil, good), wire.ErrEnvelope},
 		"without a signature":        {wire.Marshal(unsigned), wire.ErrSignature},
 		"of another type":            {wire.Seal("receipt", from.SigningKey(), wire.Marshal(good)), wire.ErrEnvelope},
-		"says another sender":        {forge(from, message{invitation, e.Fingerprint[:], b.Fingerprint[:], good.Sealed}), ErrSender},
+		"says another sender":        {forge(from, message{invitation, e.Fingerprint, b.Fingerprint, good.Sealed}), ErrSender},
 		"to somebody else":           {from.Send(e, invitation, []byte("text")), ErrRecipient},
-		"sealed for somebody else":   {forge(from, message{invitation, a.Fingerprint[:], b.Fingerprint[:], sealed(t, a, e, invitation)}), ErrMessage},
-		"sealed as somebody else's":  {forge(from, message{invitation, a.Fingerprint[:], b.Fingerprint[:], sealed(t, e, b, invitation)}), ErrMessage},
+		"sealed for somebody else":   {forge(from, message{invitation, a.Fingerprint, b.Fingerprint, sealed(t, a, e, invitation)}), ErrMessage},
+		"sealed as somebody else's":  {forge(from, message{invitation, a.Fingerprint, b.Fingerprint, sealed(t, e, b, invitation)}), ErrMessage},
 		"for another purpose":        {from.Send(b, "grant", []byte("text")), ErrPurpose},
-		"sealed for another purpose": {forge(from, message{invitation, a.Fingerprint[:], b.Fingerprint[:], sealed(t, a, b, "grant")}), ErrMessage},
+		"sealed for another purpose": {forge(from, message{invitation, a.Fingerprint, b.Fingerprint, sealed(t, a, b, "grant")}), ErrMessage},
 		"of an earlier epoch's key":  {fixed(1, 2).Send(b, invitation, []byte("text")), wire.ErrEnvelope},
-		"cut to nothing":             {forge(from, message{invitation, a.Fingerprint[:], b.Fingerprint[:], good.Sealed[:encSize+gcmTag-1]}), wire.ErrEncoding},
-		"larger than allowed":        {forge(from, message{invitation, a.Fingerprint[:], b.Fingerprint[:], make([]byte, encSize+gcmTag+MaxMessage+1)}), wire.ErrEncoding},
-		"with a purpose without end": {forge(from, message{strings.Repeat("p", 65), a.Fingerprint[:], b.Fingerprint[:], good.Sealed}), wire.ErrEncoding},
+		"cut to nothing":             {forge(from, message{invitation, a.Fingerprint, b.Fingerprint, good.Sealed[:encSize+gcmTag-1]}), wire.ErrEncoding},
+		"larger than allowed":        {forge(from, message{invitation, a.Fingerprint, b.Fingerprint, make([]byte, encSize+gcmTag+MaxMessage+1)}), wire.ErrEncoding},
+		"with a purpose without end": {forge(from, message{strings.Repeat("p", 65), a.Fingerprint, b.Fingerprint, good.Sealed}), wire.ErrEncoding},
 		"nothing":                    {nil, wire.ErrEncoding},
 	} {
 		if got, err := to.Receive(a, invitation, c.message); !errors.Is(err, c.want) || got != nil {
@@ -129,7 +129,7 @@ func TestThreat06EveryByte(t *testing.T) {
 func TestThreat06SignatureFirst(t *testing.T) {
 	from, to, evil := fixed(1, 1), fixed(2, 1), fixed(3, 1)
 	a, b := from.Identity(), to.Identity()
-	broken := message{invitation, a.Fingerprint[:], b.Fingerprint[:], make([]byte, encSize+gcmTag+4)}
+	broken := message{invitation, a.Fingerprint, b.Fingerprint, make([]byte, encSize+gcmTag+4)}
 	if _, err := to.Receive(a, invitation, forge(evil, broken)); !errors.Is(err, wire.ErrEnvelope) {
 		t.Errorf("unsigned and broken: %v", err)
 	}

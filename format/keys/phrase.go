@@ -1,11 +1,9 @@
 package keys
 
 import (
-	"crypto/rand"
 	"crypto/sha256"
 	"errors"
 	"fmt"
-	"slices"
 	"strings"
 
 	"holdfast/format/id"
@@ -132,21 +130,4 @@ func (p Phrase) Auth() [32]byte { return kdf.Key32(p[:], kdf.PhraseAuth) }
 // HashAuth is what a server stores of a phrase's Auth.
 func HashAuth(auth [32]byte) [32]byte {
 	return sha256.Sum256(kdf.Info("holdfast/v1/phrase-auth-hash", auth[:]))
-}
-
-// NameWords is how many words an offered name has: 44 bits of chance, so that names
-// that are taken already are hardly ever offered.
-const NameWords = 4
-
-// OfferName draws a name for an account: four words of the list of recovery phrases.
-func OfferName() string {
-	list := slices.Clone(bip39.GetWordList())
-	var drawn [2 * NameWords]byte
-	rand.Read(drawn[:])
-	words := make([]string, NameWords)
-	for i := range words {
-		n := int(drawn[2*i])<<8 | int(drawn[2*i+1])
-		words[i] = list[n%len(list)] // 65,536 is a multiple of 2,048: every word is as likely
-	}
-	return strings.Join(words, " ")
 }

@@ -51,6 +51,7 @@ func TestPhrasesAreReadAsPeopleWriteThem(t *testing.T) {
 	words := want.Words()
 	for name, text := range map[string]string{
 		"capitals":     strings.ToUpper(strings.Join(words, " ")),
+		"4,096 bytes":  strings.Join(words, " ") + strings.Repeat(" ", maxPhrase-len(strings.Join(words, " "))),
 		"lines":        "\n" + strings.Join(words, "\r\n\t ") + "\n",
 		"wide letters": strings.Map(func(r rune) rune { return r - 'a' + 'ａ' }, words[0]) + "\u3000" + strings.Join(words[1:], "\u00a0"),
 	} {

@@ -8,6 +8,7 @@ import (
 	"crypto/hkdf"
 	"crypto/sha256"
 	"encoding/binary"
+	"encoding/hex"
 	"errors"
 	"os"
 	"path/filepath"
@@ -29,7 +30,7 @@ func failName(err error) string {
 	for name, known := range map[string]error{
 		"encoding": wire.ErrEncoding, "envelope": wire.ErrEnvelope, "signature": wire.ErrSignature, "wrap": ErrWrap,
 		"words": ErrPhraseWords, "checksum": ErrPhraseChecksum, "cut": ErrContactCut, "unknown": ErrContactUnknown,
-		"sender": ErrSender, "recipient": ErrRecipient, "purpose": ErrPurpose, "message": ErrMessage, "contact": ErrContact,
+		"sender": ErrSender, "recipient": ErrRecipient, "purpose": ErrPurpose, "message": ErrMessage, "contact": ErrContact, "account-name": ErrName,
 	} {
 		if errors.Is(err, known) {
 			return name
@@ -119,6 +120,15 @@ func TestIdentityVectors(t *testing.T) {
 	bad := good
 	bad.Box = bytes.Repeat([]byte{0xff}, EncryptionKeySize)
 	cases := []identityVector{}
+	small := func(point string) []byte {
+		b, err := hex.DecodeString(point)
+		if err != nil {
+			t.Fatal(err)
+		}
+		p := good
+		p.Box = append(bytes.Clone(box[:EncryptionKeySize-len(b)]), b...)
+		return sign(identityKind, key, p)
+	}
 	for _, c := range []struct {
 		name string
 		b    []byte
@@ -131,6 +141,13 @@ func TestIdentityVectors(t *testing.T) {
 		{"with a short signing key", sign(identityKind, key, short)},
 		{"with a short encryption key", sign(identityKind, key, cut)},
 		{"with an encryption key that is none", sign(identityKind, key, bad)},
+		{"with 0 for X25519", small(strings.Repeat("00", 32))},
+		{"with 1 for X25519", small("01" + strings.Repeat("00", 31))},
+		{"with a point of order 8 for X25519", small("e0eb7a7c3b41b8ae1656e3faf19fc46ada098deb9c32b1fd866205165f49b800")},
+		{"with another point of order 8 for X25519", small("5f9c95bca3508c24b1d0b1559c83ef5b04445cc4581c8e86d8224eddd09f1157")},
+		{"with -1 for X25519", small("ec" + strings.Repeat("ff", 30) + "7f")},
+		{"with 0 for X25519, written as 2^255-19", small("ed" + strings.Repeat("ff", 30) + "7f")},
+		{"with 0 for X25519 and its highest bit set", small(strings.Repeat("00", 31) + "80")},
 		{"of no bytes", nil},
 		{"with a byte behind it", append(bytes.Clone(r.Identity().Envelope()), 0)},
 		{"larger than allowed", make([]byte, MaxIdentity+1)},
@@ -285,6 +302,7 @@ func TestPhraseVectors(t *testing.T) {
 		phraseCase("one word too few", strings.Join(words[1:], " ")),
 		phraseCase("one word too many", text+" zoo"),
 		phraseCase("nothing", ""),
+		phraseCase("more than 4,096 bytes in fewer characters", strings.Join(words, strings.Repeat("\u3000", 60))),
 		phraseCase("a line separator is no space", strings.Replace(text, " ", "\u2028", 1)),
 		phraseCase("a typo", with(6, "abandn")),
 		phraseCase("a typo in the last word", with(23, "zooo")),
@@ -329,6 +347,20 @@ func TestContactVectors(t *testing.T) {
 		vector("with a no-break space", code+"\u00a0", nil, "cut"),
 		vector("of a later version", "08"+code[2:], nil, "unknown"),
 		vector("with another last letter", last, nil, "checksum"),
+		vector("an address", mine.Contact().Address("https://files.example"), mine.Envelope(), ""),
+		vector("an address with port and path, white space, small letters", "\n\thttp://[::1]:8080/at/c# "+strings.ToLower(code)+" \r\n", mine.Envelope(), ""),
+		vector("an address of a link", "https://files.example/s#"+code, nil, "cut"),
+		vector("an address with a query", "https://files.example/c?x#"+code, nil, "cut"),
+		vector("an address without scheme", "files.example/c#"+code, nil, "cut"),
+		vector("an address of another scheme", "javascript:/c#"+code, nil, "cut"),
+		vector("an address with a user", "https://a@files.example/c#"+code, nil, "cut"),
+		vector("an address with a port out of range", "https://files.example:65536/c#"+code, nil, "cut"),
+		vector("an address without code", "https://files.example/c#", nil, "cut"),
+		vector("an address with two codes", "https://files.example/c#"+code+"#"+code, nil, "cut"),
+		vector("an address behind a no-break space", "\u00a0https://files.example/c#"+code, nil, "cut"),
+		vector("1,025 bytes", code+strings.Repeat(" ", 1025-len(code)), nil, "cut"),
+		vector("1,024 bytes", code+strings.Repeat(" ", 1024-len(code)), mine.Envelope(), ""),
+		vector("an address with a mistyped code", "https://files.example/c#"+last, nil, "checksum"),
 	})
 	for _, c := range cases {
 		contact, err := ParseContact(c.Text)
@@ -412,6 +444,9 @@ func TestMessageVectors(t *testing.T) {
 			return forge(from, m)
 		}
 	}
+	raw := func(m map[int]any) func() []byte {
+		return func() []byte { return wire.Seal(messageKind, from.SigningKey(), wire.Marshal(m)) }
+	}
 	other, stranger := fixed(3, 1).Identity(), fixed(3, 1)
 	cases := golden.Sync(t, "message.json", "Messages to people (docs/format.md §15).", []messageVector{
 		good,
@@ -424,11 +459,11 @@ func TestMessageVectors(t *testing.T) {
 		}),
 		vector("of another type", nil, "envelope", func() []byte { return wire.Seal("receipt", from.SigningKey(), []byte{0xa0}) }),
 		vector("without a purpose's key", nil, "encoding", func() []byte { return wire.Seal(messageKind, from.SigningKey(), []byte{0xa0}) }),
-		vector("that says another sender", nil, "sender", part(func(m *message) { m.Sender = other.Fingerprint[:] })),
+		vector("that says another sender", nil, "sender", part(func(m *message) { m.Sender = other.Fingerprint })),
 		vector("to somebody else", nil, "recipient", func() []byte { return from.Send(other, invitation, []byte("text")) }),
 		vector("for another purpose", nil, "purpose", func() []byte { return from.Send(b, "grant", []byte("text")) }),
 		vector("under another purpose's name", nil, "message", func() []byte {
-			return forge(from, message{invitation, a.Fingerprint[:], b.Fingerprint[:], sealed(t, a, b, "grant")})
+			return forge(from, message{invitation, a.Fingerprint, b.Fingerprint, sealed(t, a, b, "grant")})
 		}),
 		vector("with a changed key", nil, "message", part(func(m *message) { m.Sealed[0] ^= 1 })),
 		vector("with a changed last byte", nil, "message", part(func(m *message) { m.Sealed[len(m.Sealed)-1] ^= 1 })),
@@ -436,6 +471,8 @@ func TestMessageVectors(t *testing.T) {
 			t.Fatal("it stands in the file alone: web/src/format/message.ts made it")
 			return nil
 		}),
+		vector("whose sender is no fingerprint", nil, "encoding", raw(map[int]any{1: invitation, 2: a.Fingerprint[:31], 3: b.Fingerprint[:], 4: make([]byte, encSize+gcmTag)})),
+		vector("whose recipient is no fingerprint", nil, "encoding", raw(map[int]any{1: invitation, 2: a.Fingerprint[:], 3: make([]byte, 33), 4: make([]byte, encSize+gcmTag)})),
 		vector("too short", nil, "encoding", part(func(m *message) { m.Sealed = m.Sealed[:encSize+gcmTag-1] })),
 	})
 	for _, c := range cases {

@@ -15,16 +15,12 @@ import (
 	"holdfast/format/opaque"
 	"holdfast/format/work"
 	"holdfast/server/internal/bucket"
-
-	"golang.org/x/text/secure/precis"
 )
 
 const (
 	day = 24 * 60 * 60
 	// idleDays end a session that nobody used.
 	idleDays = 90
-	// maxName bounds names as they are typed, in bytes.
-	maxName = 256
 )
 
 // tries of one name: every beginning of a login is a guess, whether it ends or not.
@@ -75,37 +71,15 @@ func subkey(secret [32]byte, use string) []byte {
 	return key
 }
 
-// name prepares a name (RFC 8265, UsernameCaseMapped: case, width and composition do
-// not tell names apart) and hashes it under the service's key.
+// name prepares a name (docs/format.md §14) and hashes it under the service's key.
 func (s *Service) name(typed string) (hash [sha256.Size]byte, err error) {
-	if len(typed) == 0 || len(typed) > maxName {
-		return hash, fmt.Errorf("%w: a name has 1 to %d bytes", ErrRequest, maxName)
-	}
-	var words []byte
-	for i, word := range splitSpaces(typed) {
-		prepared, err := precis.UsernameCaseMapped.CompareKey(word)
-		if err != nil || word == "" {
-			return hash, fmt.Errorf("%w: a name is letters and digits, in words parted by single spaces", ErrRequest)
-		}
-		if i > 0 {
-			words = append(words, ' ')
-		}
-		words = append(words, prepared...)
+	prepared, err := keys.PrepareName(typed)
+	if err != nil {
+		return hash, fmt.Errorf("%w: %w", ErrRequest, err)
 	}
 	mac := hmac.New(sha256.New, s.names)
-	mac.Write(words)
+	mac.Write([]byte(prepared))
 	return [sha256.Size]byte(mac.Sum(nil)), nil
-}
-
-func splitSpaces(text string) (words []string) {
-	from := 0
-	for i := 0; i <= len(text); i++ {
-		if i == len(text) || text[i] == ' ' {
-			words = append(words, text[from:i])
-			from = i + 1
-		}
-	}
-	return words
 }
 
 func (s *Service) today() int64 { return s.now().Unix() / day }

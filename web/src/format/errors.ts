@@ -24,6 +24,7 @@ export type FormatErrorCode =
   | 'not-listed' // a ticket that does not cover these bytes
   | 'password' // a password that cannot be used
   | 'wrap' // a wrap that does not open the account's key
+  | 'account-name' // a text that cannot be an account's name
   | 'words' // not as many words as a recovery phrase has
   | 'word' // a word that is none of a recovery phrase
   | 'contact' // another identity than the contact code names

@@ -1,3 +1,4 @@
+import { wrongBaseUrl } from './base-url.ts';
 import { type Bytes, concat, equal, sha256, utf8 } from './bytes.ts';
 import { parseCrockford, toCrockford } from './crockford.ts';
 import { openEnvelope, parseEnvelope, sealEnvelope } from './envelope.ts';
@@ -83,9 +84,26 @@ export async function contactCode({ account, print }: Contact): Promise<string> 
   return (toCrockford(concat(head, await checksum(head))).match(/.{4}/g) ?? []).join('-');
 }
 
-/** A contact code as people write it; refused with `cut`, `unknown` or `checksum`. */
+const PATH = '/c';
+
+/** The contact's address at the server with that base URL; the code stands where servers do not see it. */
+export async function contactAddress(base: string, contact: Contact): Promise<string> {
+  return `${base.replace(/\/$/, '')}${PATH}#${await contactCode(contact)}`;
+}
+
+/** The code in an address, or what was no address as it is; undefined for an address that is none of a contact. */
+function codeIn(text: string): string | undefined {
+  const at = text.indexOf('#');
+  if (at < 0) return text;
+  const address = text.slice(0, at).replace(/^[\t-\r ]+/, '');
+  if (!address.endsWith(PATH) || wrongBaseUrl(address.slice(0, -PATH.length)) !== undefined) return undefined;
+  return text.slice(at + 1);
+}
+
+/** A contact code or address as people paste it; refused with `cut`, `unknown` or `checksum`. */
 export async function parseContact(text: string): Promise<Contact> {
-  const code = utf8(text).length > MAX_CODE ? undefined : parseCrockford(text.replace(/[\t-\r -]/g, ''));
+  const typed = utf8(text).length > MAX_CODE ? undefined : codeIn(text);
+  const code = typed === undefined ? undefined : parseCrockford(typed.replace(/[\t-\r -]/g, ''));
   if (code?.length !== CODE_SIZE) throw new FormatError('cut', 'a contact code has 64 letters and digits');
   if (code[0] !== VERSION) throw new FormatError('unknown', 'a contact code of a later version');
   const head = code.slice(0, CODE_SIZE - SUM_SIZE);

@@ -1,4 +1,4 @@
-import { type Bytes, random, sha256 } from './bytes.ts';
+import { type Bytes, random, sha256, utf8 } from './bytes.ts';
 import { FormatError } from './errors.ts';
 import { deriveKey32, info, LABEL } from './kdf.ts';
 
@@ -6,7 +6,7 @@ import { deriveKey32, info, LABEL } from './kdf.ts';
 
 const WORDS = 24;
 const ENTROPY_SIZE = 32;
-const MAX_TYPED = 4096;
+const MAX_TYPED = 4096; // bytes
 const MAX_NEAREST = 3;
 
 interface Bip39 {
@@ -33,6 +33,17 @@ function bip39(): Promise<Bip39> {
     throw cause;
   });
   return loading;
+}
+
+const NAME_WORDS = 4; // 44 bits of chance, so that names that are taken are hardly ever offered
+
+/** A name for an account: four words of the list of recovery phrases. */
+export async function offerName(): Promise<string> {
+  const { list } = await bip39();
+  const drawn = new DataView(random(2 * NAME_WORDS).buffer);
+  // 65,536 is a multiple of 2,048: every word is as likely.
+  const words = Array.from({ length: NAME_WORDS }, (_, i) => list[drawn.getUint16(2 * i) % list.length]);
+  return words.join(' ');
 }
 
 /** The entropy of a new phrase. */
@@ -62,7 +73,7 @@ export class WordError extends FormatError {
 /** The entropy of what a person typed; refused with `words`, `word` (a WordError) or `checksum`. */
 export async function parsePhrase(typed: string): Promise<Bytes> {
   const { list, decode } = await bip39();
-  const words = typed.length > MAX_TYPED ? [] : split(typed);
+  const words = utf8(typed).length > MAX_TYPED ? [] : split(typed);
   if (words.length !== WORDS) throw new FormatError('words', `a recovery phrase has ${WORDS} words`);
   for (const [i, word] of words.entries()) {
     if (!list.includes(word)) throw new WordError(i + 1, word, nearest(word, list));
@@ -84,7 +95,7 @@ function split(typed: string): string[] {
 function nearest(word: string, list: readonly string[]): string[] {
   let least = Number.POSITIVE_INFINITY;
   let near: string[] = [];
-  const typed = new TextEncoder().encode(word);
+  const typed = utf8(word);
   for (const known of list) {
     const d = distance(typed, known);
     if (d < least) {

@@ -4,6 +4,7 @@ import {
   readContact,
   readIdentity,
   readMessage,
+  readName,
   readPhrase,
   readSafety,
   readWork,
@@ -17,6 +18,7 @@ import { readBlob, readCbor, readContent, readId, readPad, readRecord, readSlice
 // Every file of vectors, and what reads it: Go, TypeScript and Python must agree on all of them.
 const READERS: ReadonlyMap<string, CaseReader> = new Map([
   ['account.json', readAccount],
+  ['accountname.json', readName],
   ['blobs.json', readBlob],
   ['bundle.json', readBundle],
   ['cbor.json', readCbor],

@@ -1,4 +1,5 @@
 import { expect } from 'vitest';
+import { prepareName } from '../account-name.ts';
 import type { Bytes } from '../bytes.ts';
 import { signer } from '../ed25519.ts';
 import {
@@ -85,6 +86,15 @@ export const readWrap: CaseReader = async (c) => {
   return async () => {
     expect(root).toEqual({ account: by.account, epoch, key: c.hex('root') });
     expect(toHex(await wrapRoot(by, root, c.hex('salt')))).toBe(toHex(wrap));
+  };
+};
+
+/** accountname.json */
+export const readName: CaseReader = (c) => {
+  const prepared = prepareName(c.text('typed'));
+  return () => {
+    expect(prepared).toBe(c.text('prepared'));
+    expect(prepareName(prepared)).toBe(prepared);
   };
 };
 
