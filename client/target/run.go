@@ -33,13 +33,14 @@ type Run struct {
 	mem      []byte
 	off      int64 // in the file, of mem[0]: a multiple of block
 	from, to int   // what is in mem and not in the file
+	failed   error
 }
 
 // Run begins at an offset. The run must be ended.
 func (p *Part) Run(off int64) *Run {
 	r := runs.Get().(*Run)
 	within := int(off & (block - 1))
-	r.part, r.off, r.from, r.to = p, off-int64(within), within, within
+	r.part, r.off, r.from, r.to, r.failed = p, off-int64(within), within, within, nil
 	return r
 }
 
@@ -61,13 +62,16 @@ func (r *Run) Add(n int) error {
 }
 
 func (r *Run) write(to int) error {
-	_, err := r.part.WriteAt(r.mem[r.from:to], r.off+int64(r.from))
-	return err
+	_, r.failed = r.part.WriteAt(r.mem[r.from:to], r.off+int64(r.from))
+	return r.failed
 }
 
-// End writes what is left, and is to be called once.
-func (r *Run) End() error {
-	err := r.write(r.to)
+// End writes what is left, and is to be called once. After a write that failed it does
+// nothing: that one was told.
+func (r *Run) End() (err error) {
+	if r.failed == nil {
+		err = r.write(r.to)
+	}
 	r.part = nil
 	runs.Put(r)
 	return err

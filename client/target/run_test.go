@@ -113,3 +113,23 @@ func TestWhatDoesNotLieInBlocksIsWritten(t *testing.T) {
 		}
 	})
 }
+
+// TestFailedRunIsToldOnce: a disk that is full is said once, and not tried again.
+func TestFailedRunIsToldOnce(t *testing.T) {
+	f, _ := open(t)
+	p := begin(t, f, "file", "", id.New[id.Revision]())
+	if err := p.close(); err != nil { // every write fails from here on
+		t.Fatal(err)
+	}
+	run := p.Run(0)
+	var failed error
+	for n := 0; failed == nil && n < 2*runSize; n += RunStep {
+		failed = run.Add(len(run.Next()[:RunStep]))
+	}
+	if failed == nil {
+		t.Fatal("a closed file was written")
+	}
+	if err := run.End(); err != nil {
+		t.Errorf("told again: %v", err)
+	}
+}

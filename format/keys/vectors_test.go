@@ -2,11 +2,7 @@ package keys
 
 import (
 	"bytes"
-	"crypto/aes"
-	"crypto/cipher"
 	"crypto/ed25519"
-	"crypto/hkdf"
-	"crypto/sha256"
 	"encoding/binary"
 	"encoding/hex"
 	"errors"
@@ -189,25 +185,6 @@ func (c wrapVector) wrapper() Wrapper {
 	return ByPasskey(account, [32]byte(c.Secret), c.Credential)
 }
 
-// sealAs seals as docs/format.md §6 writes it, with a salt of the caller's choice,
-// which package seal rightly does not offer.
-func sealAs(t *testing.T, purpose [32]byte, salt, aad, plaintext []byte) []byte {
-	t.Helper()
-	both, err := hkdf.Key(sha256.New, purpose[:], salt, "holdfast/v1/"+wrapKind+"\x00"+string(aad), 64)
-	if err != nil {
-		t.Fatal(err)
-	}
-	block, err := aes.NewCipher(both[:32])
-	if err != nil {
-		t.Fatal(err)
-	}
-	gcm, err := cipher.NewGCM(block)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return gcm.Seal(slices.Concat([]byte{1}, salt, both[32:]), make([]byte, 12), plaintext, nil)
-}
-
 // goodWraps wrap one root in each way.
 func goodWraps(t *testing.T) []wrapVector {
 	r := fixed(1, 3)
@@ -219,7 +196,7 @@ func goodWraps(t *testing.T) []wrapVector {
 	} {
 		c.Account, c.Epoch, c.Root, c.Salt = r.Account[:], r.Epoch, r.Key[:], run(byte(100+i), 32)
 		w := c.wrapper()
-		c.Wrap = sealAs(t, w.purpose, c.Salt, w.aad(r), r.Key[:])
+		c.Wrap = golden.SealRecord(t, wrapKind, w.purpose[:], c.Salt, w.aad(r), r.Key[:])
 		cases = append(cases, c)
 	}
 	return cases
@@ -248,7 +225,7 @@ func TestWrapVectors(t *testing.T) {
 	bad("nothing", 0, func(c *wrapVector) { c.Wrap = nil })
 	bad("a root key of 31 bytes", 0, func(c *wrapVector) {
 		w := c.wrapper()
-		c.Wrap = sealAs(t, w.purpose, run(90, 32), w.aad(fixed(1, 3)), run(17, 31))
+		c.Wrap = golden.SealRecord(t, wrapKind, w.purpose[:], run(90, 32), w.aad(fixed(1, 3)), run(17, 31))
 	})
 	for _, c := range golden.Sync(t, "wrap.json", "Wraps of root keys (docs/format.md §14).", cases) {
 		got, err := c.wrapper().Unwrap(c.Epoch, c.Wrap)

@@ -2,10 +2,6 @@ package link
 
 import (
 	"bytes"
-	"crypto/aes"
-	"crypto/cipher"
-	"crypto/hkdf"
-	"crypto/sha256"
 	"errors"
 	"maps"
 	"reflect"
@@ -52,27 +48,6 @@ type recordVector struct {
 	Fail      string        `json:"fail,omitempty"`
 }
 
-// sealAs seals as docs/format.md §6 writes it, with a salt of the caller's
-// choice, which package seal rightly does not offer.
-func sealAs(t *testing.T, kind string, key, salt, aad, plaintext []byte) []byte {
-	t.Helper()
-	both, err := hkdf.Key(sha256.New, key, salt, "holdfast/v1/"+kind+"\x00"+string(aad), 64)
-	if err != nil {
-		t.Fatal(err)
-	}
-	block, err := aes.NewCipher(both[:32])
-	if err != nil {
-		t.Fatal(err)
-	}
-	gcm, err := cipher.NewGCM(block)
-	if err != nil {
-		t.Fatal(err)
-	}
-	out := append([]byte{0x01}, salt...)
-	out = append(out, both[32:]...)
-	return gcm.Seal(out, make([]byte, 12), plaintext, nil)
-}
-
 // sample is a link and the salt of its record.
 type sample struct {
 	t    *testing.T
@@ -95,7 +70,7 @@ func newSample(t *testing.T, pass string) sample {
 }
 
 func (s sample) sealed(plaintext []byte) []byte {
-	return sealAs(s.t, "link", s.keys.Record[:], s.salt, s.link.Handle[:], plaintext)
+	return golden.SealRecord(s.t, "link", s.keys.Record[:], s.salt, s.link.Handle[:], plaintext)
 }
 
 func (s sample) good(name string, m, known node) recordVector {
@@ -170,9 +145,9 @@ func recordFailures(s, locked sample, file node) []recordVector {
 	unneeded := locked.raw("opened with a password that it has not", "commitment", record)
 	return []recordVector{
 		otherSecret, otherHandle, wrong, without, unneeded,
-		s.raw("sealed as another type", "commitment", sealAs(s.t, "note", s.keys.Record[:], s.salt, s.link.Handle[:], plaintext)),
-		s.raw("sealed under the auth value", "commitment", sealAs(s.t, "link", s.keys.Auth[:], s.salt, s.link.Handle[:], plaintext)),
-		s.raw("sealed without handle", "commitment", sealAs(s.t, "link", s.keys.Record[:], s.salt, nil, plaintext)),
+		s.raw("sealed as another type", "commitment", golden.SealRecord(s.t, "note", s.keys.Record[:], s.salt, s.link.Handle[:], plaintext)),
+		s.raw("sealed under the auth value", "commitment", golden.SealRecord(s.t, "link", s.keys.Auth[:], s.salt, s.link.Handle[:], plaintext)),
+		s.raw("sealed without handle", "commitment", golden.SealRecord(s.t, "link", s.keys.Record[:], s.salt, nil, plaintext)),
 		s.raw("version 2", "version", append([]byte{2}, record[1:]...)),
 		s.raw("nothing", "record", nil),
 		s.raw("80 bytes", "record", record[:80]),
@@ -272,7 +247,7 @@ func checkRecord(t *testing.T, c recordVector, l Link, keys Keys, r Record) {
 	if c.Plaintext != nil && bytes.Equal(again, c.Plaintext) != *c.Again {
 		t.Fatal("encoding again gives other bytes than it should")
 	}
-	if *c.Again && !bytes.Equal(sealAs(t, "link", keys.Record[:], c.Salt, l.Handle[:], again), c.Record.Bytes) {
+	if *c.Again && !bytes.Equal(golden.SealRecord(t, "link", keys.Record[:], c.Salt, l.Handle[:], again), c.Record.Bytes) {
 		t.Fatal("sealing again under the same salt gives another record")
 	}
 	sealed, err := SealRecord(keys.Record, l.Handle, r)

@@ -15,23 +15,29 @@ import (
 // that asks for more is not served.
 const MaxBits = 26
 
-// hash of a challenge and a nonce.
-func hash(challenge []byte, nonce uint64) [sha256.Size]byte {
-	return sha256.Sum256(binary.BigEndian.AppendUint64(slices.Clone(challenge), nonce))
+// attempt is a challenge with room for a nonce behind it.
+type attempt []byte
+
+func newAttempt(challenge []byte) attempt {
+	return append(slices.Clone(challenge), make([]byte, 8)...)
+}
+
+// zeros are the bits before the first one of SHA-256(challenge || u64 nonce).
+func (a attempt) zeros(nonce uint64) (n int) {
+	binary.BigEndian.PutUint64(a[len(a)-8:], nonce)
+	for _, b := range sha256.Sum256(a) {
+		here := bits.LeadingZeros8(b)
+		n += here
+		if here < 8 {
+			break
+		}
+	}
+	return n
 }
 
 // Check tells whether SHA-256(challenge || u64 nonce) begins with so many zero bits.
 func Check(challenge []byte, nonce uint64, zeros int) bool {
-	sum := hash(challenge, nonce)
-	have := 0
-	for _, b := range sum {
-		n := bits.LeadingZeros8(b)
-		have += n
-		if n < 8 {
-			break
-		}
-	}
-	return have >= zeros
+	return newAttempt(challenge).zeros(nonce) >= zeros
 }
 
 // stopEvery so many hashes Find looks whether to go on.
@@ -43,13 +49,13 @@ func Find(challenge []byte, zeros int, stop func() error) (nonce uint64, err err
 	if zeros > MaxBits {
 		return 0, fmt.Errorf("work: the server asks for %d bits of work, at most %d are done", zeros, MaxBits)
 	}
-	for ; ; nonce++ {
+	for a := newAttempt(challenge); ; nonce++ {
 		if nonce%stopEvery == 0 {
 			if err := stop(); err != nil {
 				return 0, err
 			}
 		}
-		if Check(challenge, nonce, zeros) {
+		if a.zeros(nonce) >= zeros {
 			return nonce, nil
 		}
 	}

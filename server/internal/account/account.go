@@ -9,9 +9,6 @@ package account
 import (
 	"crypto/sha256"
 	"errors"
-	"fmt"
-	"math"
-	"time"
 
 	"holdfast/format/id"
 )
@@ -35,17 +32,6 @@ var (
 	// ErrUnknown is for the store's callers in this package alone.
 	ErrUnknown = errors.New("no such account")
 )
-
-// LimitedError: too many logins were tried with a name.
-type LimitedError struct{ Wait time.Duration }
-
-// Error says how long to wait.
-func (e *LimitedError) Error() string {
-	return fmt.Sprintf("too many tries; wait %d seconds", e.Seconds())
-}
-
-// Seconds to wait, at least 1.
-func (e *LimitedError) Seconds() int { return max(1, int(math.Ceil(e.Wait.Seconds()))) }
 
 // Limits of what is stored.
 const (

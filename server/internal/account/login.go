@@ -9,6 +9,7 @@ import (
 	"holdfast/format/id"
 	"holdfast/format/keys"
 	"holdfast/format/opaque"
+	"holdfast/server/internal/bucket"
 )
 
 // login is the state between the two messages of a login.
@@ -50,7 +51,7 @@ func (s *Service) try(ctx context.Context, name [sha256.Size]byte) error {
 	now := s.now().Unix()
 	return s.store.UseLoginTry(ctx, name, func(free int64) (int64, error) {
 		if wait := tries.Wait(free, now); wait > 0 {
-			return 0, &LimitedError{wait}
+			return 0, &bucket.LimitedError{Wait: wait}
 		}
 		return tries.Used(free, now), nil
 	})

@@ -14,6 +14,7 @@ import (
 	"holdfast/format/opaque"
 	"holdfast/format/work"
 	"holdfast/server/internal/account"
+	"holdfast/server/internal/bucket"
 	"holdfast/server/internal/servertest"
 	"holdfast/server/internal/store"
 )
@@ -172,7 +173,7 @@ func TestThreat19UnknownNames(t *testing.T) {
 	for _, name := range []string{"ada", "nobody"} {
 		for n := range 30 {
 			ke2, state, err := r.any().BeginLogin(t.Context(), name, ke1)
-			var wait *account.LimitedError
+			var wait *bucket.LimitedError
 			if errors.As(err, &wait) {
 				limited[name]++
 				continue
@@ -222,7 +223,7 @@ func TestThreat18LoginsAreLimited(t *testing.T) {
 	for range 20 {
 		r.must(guess())
 	}
-	var wait *account.LimitedError
+	var wait *bucket.LimitedError
 	if err := guess(); !errors.As(err, &wait) || wait.Seconds() != 15 {
 		t.Fatalf("%v", err)
 	}

@@ -1,8 +1,11 @@
 // Package bucket limits tries with one number to keep: when all of them are free
-// again. It knows nothing of what is tried, nor where the number is kept.
+// again. Whoever has to wait gets a LimitedError. It knows nothing of what is tried, nor where the number is kept.
 package bucket
 
-import "time"
+import (
+	"fmt"
+	"time"
+)
 
 // Bucket allows Burst tries at once, and gives one back every Refill seconds.
 type Bucket struct{ Burst, Refill int64 }
@@ -15,3 +18,14 @@ func (b Bucket) Wait(free, now int64) time.Duration {
 
 // Used is when all tries are free again after one more at now.
 func (b Bucket) Used(free, now int64) int64 { return max(free, now) + b.Refill }
+
+// LimitedError: too many tries, of a wrong key or of something else that is counted.
+type LimitedError struct{ Wait time.Duration }
+
+// Error implements error.
+func (e *LimitedError) Error() string {
+	return fmt.Sprintf("too many tries: wait %d seconds", e.Seconds())
+}
+
+// Seconds to wait, rounded up.
+func (e *LimitedError) Seconds() int { return int((e.Wait + time.Second - 1) / time.Second) }

@@ -7,6 +7,7 @@ import (
 
 	"holdfast/api"
 	"holdfast/server/internal/account"
+	"holdfast/server/internal/bucket"
 	"holdfast/server/internal/fleet"
 	"holdfast/server/internal/placement"
 	"holdfast/server/internal/share"
@@ -70,11 +71,8 @@ func problem(err error) error {
 	if err == nil {
 		return nil
 	}
-	var limited interface {
-		error
-		Seconds() int
-	}
-	if errors.As(err, &limited) { // of links, or of logins
+	var limited *bucket.LimitedError
+	if errors.As(err, &limited) {
 		p := api.NewProblem(api.RateLimited, "Wait %d seconds, then try again.", limited.Seconds())
 		p.RetryAfter = limited.Seconds()
 		return p

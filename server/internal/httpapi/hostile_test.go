@@ -12,6 +12,7 @@ import (
 
 	"holdfast/api"
 	"holdfast/format/id"
+	"holdfast/server/internal/bucket"
 	"holdfast/server/internal/fleet"
 	"holdfast/server/internal/placement"
 	"holdfast/server/internal/share"
@@ -210,7 +211,7 @@ func TestCodes(t *testing.T) {
 		api.BadRequest: {upload.ErrRequest, share.ErrRequest, share.ErrSpec}, api.Unauthorized: {upload.ErrSecret, share.ErrManage},
 		api.NotFound: {share.ErrNotFound}, api.WrongKey: {share.ErrWrongKey}, api.LinkExpired: {share.ErrExpired},
 		api.LinkUsedUp: {share.ErrUsedUp}, api.LinkRevoked: {share.ErrRevoked}, api.SessionInvalid: {share.ErrSession},
-		api.RateLimited: {&share.LimitedError{Wait: 1500}}, api.Unavailable: {store.ErrBusy, context.DeadlineExceeded, context.Canceled},
+		api.RateLimited: {&bucket.LimitedError{Wait: 1500}}, api.Unavailable: {store.ErrBusy, context.DeadlineExceeded, context.Canceled},
 		api.InviteInvalid: {fleet.ErrInvite}, api.DeclarationInvalid: {fleet.ErrDeclaration}, api.NodeUnknown: {fleet.ErrUnknownNode},
 		api.HeartbeatInvalid: {fleet.ErrHeartbeat, fleet.ErrClock, fleet.ErrReplay, fleet.ErrRestored},
 	} {
@@ -226,7 +227,7 @@ func TestCodes(t *testing.T) {
 		t.Error("an error of no domain was changed")
 	}
 	var p *api.Problem
-	if !errors.As(problem(&share.LimitedError{Wait: 1}), &p) || p.RetryAfter != 1 {
+	if !errors.As(problem(&bucket.LimitedError{Wait: 1}), &p) || p.RetryAfter != 1 {
 		t.Errorf("wait %+v", p)
 	}
 }

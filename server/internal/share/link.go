@@ -34,17 +34,6 @@ var (
 	ErrRequest = errors.New("the request is not valid")
 )
 
-// LimitedError: too many tries, of a wrong key or of something else that is counted.
-type LimitedError struct{ Wait time.Duration }
-
-// Error implements error.
-func (e *LimitedError) Error() string {
-	return fmt.Sprintf("too many tries: wait %d seconds", e.Seconds())
-}
-
-// Seconds to wait, rounded up.
-func (e *LimitedError) Seconds() int { return int((e.Wait + time.Second - 1) / time.Second) }
-
 // State of a link. The numbers stand in the database.
 type State int
 

@@ -10,6 +10,7 @@ import (
 
 	"holdfast/format/id"
 	"holdfast/format/link"
+	"holdfast/server/internal/bucket"
 )
 
 const (
@@ -154,7 +155,7 @@ func (s *Service) withAuth(ctx context.Context, handle id.Handle, auth id.Bytes3
 			return err
 		}
 		if w := tries.Wait(free, now); w > 0 {
-			return &LimitedError{w}
+			return &bucket.LimitedError{Wait: w}
 		}
 		if wrong = !link.SameHash(link.AuthHash(link.Secret(auth)), l.Auth); wrong {
 			return ErrWrongKey
@@ -175,7 +176,7 @@ func (s *Service) withAuth(ctx context.Context, handle id.Handle, auth id.Bytes3
 func (s *Service) useTry(free int64) (int64, error) {
 	now := s.now().Unix()
 	if w := tries.Wait(free, now); w > 0 {
-		return free, &LimitedError{w}
+		return free, &bucket.LimitedError{Wait: w}
 	}
 	return tries.Used(free, now), nil
 }

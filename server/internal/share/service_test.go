@@ -10,6 +10,7 @@ import (
 
 	"holdfast/format/id"
 	"holdfast/format/link"
+	"holdfast/server/internal/bucket"
 	"holdfast/server/internal/servertest"
 	"holdfast/server/internal/share"
 )
@@ -280,7 +281,7 @@ func TestWrongKeysAreLimited(t *testing.T) {
 	}
 	limitedFor := func(err error, seconds int) {
 		t.Helper()
-		var l *share.LimitedError
+		var l *bucket.LimitedError
 		if !errors.As(err, &l) || l.Seconds() != seconds {
 			t.Fatalf("have %v, want a wait of %d seconds", err, seconds)
 		}
@@ -315,7 +316,7 @@ func TestWrongKeysAreLimited(t *testing.T) {
 func tryOrNil(try func(id.Bytes32) error, key id.Bytes32, t *testing.T) error {
 	t.Helper()
 	err := try(key)
-	var l *share.LimitedError
+	var l *bucket.LimitedError
 	if errors.As(err, &l) {
 		return nil
 	}
@@ -338,7 +339,7 @@ func TestWrongKeysAtOnce(t *testing.T) {
 	close(results)
 	answered := 0
 	for err := range results {
-		var l *share.LimitedError
+		var l *bucket.LimitedError
 		switch {
 		case errors.Is(err, share.ErrWrongKey):
 			answered++

@@ -30,20 +30,11 @@ func (s *Store) CreateAccount(ctx context.Context, a account.Account, first acco
 		if err := takeStep(ctx, tx, step); err != nil {
 			return err
 		}
-		for taken, query := range map[error]string{
-			account.ErrTaken: `SELECT COUNT(*) FROM account WHERE name = $1`, account.ErrExists: `SELECT COUNT(*) FROM account WHERE id = $1`,
-		} {
-			key := a.Name[:]
-			if errors.Is(taken, account.ErrExists) {
-				key = a.ID[:]
-			}
-			var n int
-			if err := tx.QueryRowContext(ctx, query, key).Scan(&n); err != nil {
-				return fmt.Errorf("create account: %w", err)
-			}
-			if n > 0 {
-				return taken
-			}
+		if err := free(ctx, tx, account.ErrTaken, `SELECT COUNT(*) FROM account WHERE name = $1`, a.Name[:]); err != nil {
+			return err
+		}
+		if err := free(ctx, tx, account.ErrExists, `SELECT COUNT(*) FROM account WHERE id = $1`, a.ID[:]); err != nil {
+			return err
 		}
 		var num int64
 		err := tx.QueryRowContext(ctx, `INSERT INTO account (id, name, credential, record, password_wrap, phrase_wrap, phrase_hash, identity, epoch, day)
@@ -54,6 +45,18 @@ func (s *Store) CreateAccount(ctx context.Context, a account.Account, first acco
 		}
 		return insertSession(ctx, tx, num, first)
 	})
+}
+
+// free returns taken if the query counts anything.
+func free(ctx context.Context, tx *sql.Tx, taken error, query string, key []byte) error {
+	var n int
+	if err := tx.QueryRowContext(ctx, query, key).Scan(&n); err != nil {
+		return fmt.Errorf("create account: %w", err)
+	}
+	if n > 0 {
+		return taken
+	}
+	return nil
 }
 
 func takeStep(ctx context.Context, tx *sql.Tx, step account.Once) error {

@@ -12,8 +12,8 @@ import (
 
 	"holdfast/format/id"
 	"holdfast/format/ticket"
+	"holdfast/server/internal/bucket"
 	"holdfast/server/internal/placement"
-	"holdfast/server/internal/share"
 )
 
 // Fleet chooses and describes nodes.
@@ -113,11 +113,11 @@ func (s *Service) takeOpen(ctx context.Context) error {
 	taken := s.opens.ReserveN(now, 1)
 	if wait := taken.DelayFrom(now); wait > 0 {
 		taken.CancelAt(now)
-		return &share.LimitedError{Wait: wait}
+		return &bucket.LimitedError{Wait: wait}
 	}
 	wait, err := s.store.TakeOpen(ctx, now, s.every)
 	if err == nil && wait > 0 {
-		err = &share.LimitedError{Wait: wait}
+		err = &bucket.LimitedError{Wait: wait}
 	}
 	return err
 }

@@ -10,8 +10,8 @@ import (
 
 	"holdfast/format/id"
 	"holdfast/format/ticket"
+	"holdfast/server/internal/bucket"
 	"holdfast/server/internal/placement"
-	"holdfast/server/internal/share"
 	"holdfast/server/internal/upload"
 )
 
@@ -187,7 +187,7 @@ func TestOpensAreLimited(t *testing.T) {
 	for n := range 100 {
 		r.Service = servers[n%2]
 		_, err := r.Open(t.Context(), 1, 1)
-		var limited *share.LimitedError
+		var limited *bucket.LimitedError
 		if !errors.As(err, &limited) || limited.Seconds() != 2 {
 			t.Fatalf("beyond the limit: %v", err)
 		}
@@ -197,7 +197,7 @@ func TestOpensAreLimited(t *testing.T) {
 	r.clock.Add(4 * time.Second)
 	r.open(1)
 	r.open(1)
-	if _, err = r.Open(t.Context(), 1, 1); !errors.As(err, new(*share.LimitedError)) {
+	if _, err = r.Open(t.Context(), 1, 1); !errors.As(err, new(*bucket.LimitedError)) {
 		t.Errorf("after two were free again: %v", err)
 	}
 }
