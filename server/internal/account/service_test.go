@@ -300,7 +300,7 @@ func TestSignUpsAreRefused(t *testing.T) {
 		want error
 	}{
 		"no proof of work":          {func(u *account.SignUp) { u.Nonce++ }, account.ErrWork},
-		"a changed challenge":       {func(u *account.SignUp) { u.Challenge = append([]byte{1}, u.Challenge[1:]...) }, account.ErrStep},
+		"a changed challenge":       {func(u *account.SignUp) { u.Challenge = append([]byte{u.Challenge[0] ^ 1}, u.Challenge[1:]...) }, account.ErrStep},
 		"no token":                  {func(u *account.SignUp) { u.Session = id.Bytes32{} }, account.ErrRequest},
 		"a long label":              {func(u *account.SignUp) { u.Label = strings.Repeat("x", account.MaxLabel+1) }, account.ErrRequest},
 		"a record that is none":     {func(u *account.SignUp) { u.Record = make([]byte, opaque.RecordSize) }, account.ErrRequest},

@@ -131,3 +131,24 @@ func TestServiceThatStartsAgainServesAtOnce(t *testing.T) {
 		t.Errorf("DE, heard: %v; NZ, not heard: %v", w.see(de).Live, w.see(nz).Live)
 	}
 }
+
+// TestServiceKilledTwiceServesAtOnce: a server that is killed again and again may
+// have stored one node's heartbeat of a while ago and another's of just now.
+func TestServiceKilledTwiceServesAtOnce(t *testing.T) {
+	w := newWorld(t)
+	de, nz := w.joined("A", "DE"), w.joined("B", "NZ")
+	w.beat(nz)
+	if err := w.Step(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	w.clock.Add(fleet.DefaultNodeTimeout * 3 / 2)
+	w.restart()
+	w.beat(de)
+	if err := w.Step(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	w.restart()
+	if !w.see(de).Writable || !w.see(nz).Writable {
+		t.Errorf("DE %+v, NZ %+v", w.see(de), w.see(nz))
+	}
+}

@@ -191,6 +191,7 @@ func TestLiveness(t *testing.T) {
 	if !w.logged("fell silent", quiet.ID.String()) || w.logged("fell silent", n.ID.String()) {
 		t.Error("silence is not logged as it should be")
 	}
+	w.later(45*time.Second, n)
 	w.restart()
 	check(n, "after a crash of the server", up)
 	check(quiet, "after a crash of the server", away)

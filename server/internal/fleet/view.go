@@ -156,12 +156,18 @@ func (f *Fleet) lastBeat(m member) (Beat, time.Time) {
 // because this server has only just started, and the node was there when any
 // server was last: or a service that starts again would refuse everything until
 // the first heartbeats come. Who meets a node that is gone goes to another.
+//
+// A server that is killed forgets what it heard since its last step, and one that
+// starts believes no heartbeat of the second in which the last stored one was
+// sent: a service killed several times in a row may store one node's heartbeats
+// and miss another's. Nodes are given twice the time-out, and the second that
+// whole seconds hide.
 func (f *Fleet) presumed(m member) bool {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	up := f.cfg.Now().Sub(f.started)
 	return f.pulses[m.Node] == nil && up >= 0 && up <= f.cfg.NodeTimeout &&
-		time.Duration(f.latest-m.Beat.SeenAt)*time.Second <= f.cfg.NodeTimeout
+		time.Duration(f.latest-m.Beat.SeenAt)*time.Second <= 2*f.cfg.NodeTimeout+time.Second
 }
 
 // latest is when any member was last seen, in Unix seconds.
