@@ -2,10 +2,6 @@ package api
 
 import "holdfast/format/id"
 
-// Suite names how passwords prove themselves (docs/format.md §16). Answers name it so
-// that a client refuses another one before it hashes anything.
-const Suite = 1
-
 // Endpoints of accounts. Byte strings are base64url text without padding.
 var (
 	BeginSignUp = Endpoint[BeginSignUpRequest, SignUpChallenge]{Info{
@@ -88,7 +84,6 @@ type BeginSignUpRequest struct {
 // SignUpChallenge is OPAQUE's response, and what SHA-256 of challenge and nonce has to
 // begin with: so many zero bits (docs/format.md §17).
 type SignUpChallenge struct {
-	Suite     int    `json:"suite"`
 	Response  string `json:"response"`
 	Challenge string `json:"challenge"`
 	Bits      int    `json:"bits"`
@@ -131,7 +126,6 @@ type BeginLoginRequest struct {
 
 // LoginChallenge is KE2, and what the client gives back with KE3.
 type LoginChallenge struct {
-	Suite int    `json:"suite"`
 	KE2   string `json:"ke2"`
 	State string `json:"state"`
 	// Time is the server's clock in Unix seconds: codes of a second factor go by it.
@@ -172,7 +166,6 @@ type BeginRecoveryRequest struct {
 
 // RecoveryChallenge is what the phrase opens, and OPAQUE's response.
 type RecoveryChallenge struct {
-	Suite    int           `json:"suite"`
 	Access   AccountAccess `json:"access"`
 	State    string        `json:"state"`
 	Response string        `json:"response"`
@@ -216,7 +209,6 @@ type BeginPasswordRequest struct {
 
 // PasswordChallenge is OPAQUE's response, and what the client gives back.
 type PasswordChallenge struct {
-	Suite    int    `json:"suite"`
 	Response string `json:"response"`
 	State    string `json:"state"`
 }

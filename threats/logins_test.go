@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	"math/rand/v2"
 	"net/http"
 	"runtime"
@@ -103,10 +104,10 @@ func allocated(f func()) uint64 {
 
 const stretched = 48 << 20
 
-// TestThreat07Suites: a server that names another way to stretch passwords, or
-// parameters of its own, is refused before anything is stretched; parameters that no
-// message has are not looked at.
-func TestThreat07Suites(t *testing.T) {
+// TestThreat07Parameters: no answer has a place for parameters, and those that a server
+// puts there are not looked at: what is stretched is stretched as it is compiled in. A
+// message of another suite, which has other lengths, is refused before anything is.
+func TestThreat07Parameters(t *testing.T) {
 	_, phrase := signedUp(t, "threat seven", "correct horse battery")
 	c := people()
 	var add map[string]any
@@ -120,43 +121,41 @@ func TestThreat07Suites(t *testing.T) {
 		if err := json.Unmarshal(x.body, &answer); err != nil {
 			t.Error(err)
 		}
-		for name, v := range add {
-			if answer[name] = v; v == nil {
-				delete(answer, name)
-			}
-		}
+		maps.Copy(answer, add)
 		x.body, _ = json.Marshal(answer) // of what was decoded
 	}})
-	for name, do := range map[string]func() error{
-		"login": func() error { _, err := c.LogIn(limited(t), "threat seven", "correct horse battery", ""); return err },
-		"sign-up": func() error {
-			_, err := c.SignUp(limited(t), "threat seven b", "correct horse battery", "", phrase)
-			return err
-		},
-		"recovery": func() error {
-			_, err := c.Recover(limited(t), "threat seven", phrase, "another horse battery", "")
-			return err
-		},
-	} {
-		for _, suite := range []any{0, 2, -1, 1 << 31, nil} {
-			requests, add = 0, map[string]any{"suite": suite, "argon2id": map[string]any{"iterations": 1, "memory": 8, "parallelism": 1}}
-			var err error
-			if took := allocated(func() { err = do() }); took > stretched {
-				t.Errorf("%s, suite %v: %d MiB were allocated", name, suite, took>>20)
+	logIn := func() error { _, err := c.LogIn(limited(t), "threat seven", "correct horse battery", ""); return err }
+	for name, lanes := range map[string]any{"weak": 1, "huge": 255} {
+		memory := map[string]any{"weak": 8, "huge": 8 << 20}[name]
+		stretching := map[string]any{"iterations": 1, "memory": memory, "parallelism": lanes}
+		add = map[string]any{"version": 0, "suite": 7, "ksf": "identity", "kdf": stretching, "argon2id": stretching, "parameters": []any{1, memory, lanes}}
+		took := allocated(func() {
+			if err := logIn(); err != nil {
+				t.Errorf("%s parameters that no message has: %v", name, err)
 			}
-			if !errors.Is(err, account.ErrSuite) || requests != 1 {
-				t.Errorf("%s, suite %v: %v after %d requests", name, suite, err, requests)
-			}
+		})
+		if took < stretched || took > 4*stretched {
+			t.Errorf("with %s parameters a login allocated %d MiB", name, took>>20)
 		}
 	}
-	add = map[string]any{"ksf": "none", "argon2id": map[string]any{"iterations": 1, "memory": 8 << 20, "parallelism": 255}, "kdf": map[string]any{"memory": 8}}
-	took := allocated(func() {
-		if _, err := c.LogIn(limited(t), "threat seven", "correct horse battery", ""); err != nil {
-			t.Errorf("parameters that no message has: %v", err)
+	other := func(n int) string { return id.Encoding.EncodeToString(noise(n, 7)) }
+	for _, n := range []int{0, 1, 32, opaque.ResponseSize - 1, opaque.ResponseSize + 1, 65, 67, 130, opaque.KE2Size - 1, opaque.KE2Size + 1, 322, 4096} {
+		add = map[string]any{"ke2": other(n), "response": other(n)}
+		for name, do := range map[string]func() error{
+			"login": logIn,
+			"sign-up": func() error {
+				_, err := c.SignUp(limited(t), "threat seven b", "correct horse battery", "", phrase)
+				return err
+			},
+		} {
+			requests = 0
+			var err error
+			took := allocated(func() { err = do() })
+			want := map[string]error{"login": account.ErrLogin, "sign-up": account.ErrAnswer}[name]
+			if took > stretched || !errors.Is(err, want) || requests != 1 {
+				t.Errorf("%s, a message of %d bytes: %v after %d requests; %d MiB were allocated", name, n, err, requests, took>>20)
+			}
 		}
-	})
-	if took < stretched || took > 4*stretched {
-		t.Errorf("a login allocated %d MiB", took>>20)
 	}
 }
 

@@ -28,8 +28,6 @@ var (
 	ErrLogin = errors.New("wrong name or password (or recovery phrase)")
 	// ErrAnswer: the server's answer contradicts itself.
 	ErrAnswer = errors.New("the server's answer does not hold together; nothing was done")
-	// ErrSuite: the server wants passwords to prove themselves in another way.
-	ErrSuite = errors.New("the server uses another way to log in than this program knows; update holdfast. The password was not used")
 )
 
 // codeTries is how often a code of the second factor is asked for in one call.
@@ -107,7 +105,7 @@ func (c *Client) register(ctx context.Context, name string, prepared []byte, roo
 	if err != nil {
 		return r, err
 	}
-	if r.credential, err = credential(step, got.Suite, got.Response, root); err != nil {
+	if r.credential, err = credential(step, got.Response, root); err != nil {
 		return r, err
 	}
 	challenge, err := raw(got.Challenge)
@@ -120,10 +118,7 @@ func (c *Client) register(ctx context.Context, name string, prepared []byte, roo
 }
 
 // credential ends a registration.
-func credential(step *opaque.Registration, suite int, response string, root keys.Root) (api.AccountCredential, error) {
-	if suite != api.Suite {
-		return api.AccountCredential{}, ErrSuite
-	}
+func credential(step *opaque.Registration, response string, root keys.Root) (api.AccountCredential, error) {
 	b, err := raw(response)
 	if err != nil {
 		return api.AccountCredential{}, err
@@ -147,9 +142,6 @@ func (c *Client) prove(ctx context.Context, name string, prepared []byte) (p api
 	got, err := api.BeginLogin.Call(ctx, c.caller, api.Args{}, api.BeginLoginRequest{Name: name, KE1: text(ke1)})
 	if err != nil {
 		return p, export, err
-	}
-	if got.Suite != api.Suite {
-		return p, export, ErrSuite
 	}
 	c.compareClocks(got.Time)
 	ke2, err := raw(got.KE2)
@@ -256,7 +248,7 @@ func (c *Client) Recover(ctx context.Context, name string, phrase keys.Phrase, p
 	if err != nil {
 		return Access{}, err
 	}
-	fresh, err := credential(step, got.Suite, got.Response, root)
+	fresh, err := credential(step, got.Response, root)
 	if err != nil {
 		return Access{}, err
 	}

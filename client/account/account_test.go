@@ -33,7 +33,7 @@ func answering(t *testing.T, answer api.LoginChallenge) (*Client, *int) {
 func TestWrongClocksAreNamed(t *testing.T) {
 	here := time.Date(2031, 5, 14, 13, 27, 43, 0, time.UTC)
 	for off, named := range map[time.Duration]bool{24 * time.Hour: true, -24 * time.Hour: true, 11 * time.Minute: true, 9 * time.Minute: false, -time.Minute: false} {
-		c, _ := answering(t, api.LoginChallenge{Suite: api.Suite, Time: here.Add(off).Unix()})
+		c, _ := answering(t, api.LoginChallenge{Time: here.Add(off).Unix()})
 		c.now = func() time.Time { return here }
 		told := false
 		c.Clock = func(mine, server time.Time) {
@@ -54,11 +54,10 @@ func TestHostileAnswers(t *testing.T) {
 		answer api.LoginChallenge
 		want   error
 	}{
-		"another suite":  {api.LoginChallenge{Suite: 2, KE2: text(make([]byte, opaque.KE2Size))}, ErrSuite},
-		"no suite":       {api.LoginChallenge{KE2: text(make([]byte, opaque.KE2Size))}, ErrSuite},
-		"no KE2":         {api.LoginChallenge{Suite: api.Suite}, ErrLogin},
-		"KE2 of zeros":   {api.LoginChallenge{Suite: api.Suite, KE2: text(make([]byte, opaque.KE2Size))}, ErrLogin},
-		"KE2 of letters": {api.LoginChallenge{Suite: api.Suite, KE2: "not base64url!"}, ErrLogin},
+		"no KE2":          {api.LoginChallenge{}, ErrLogin},
+		"KE2 of zeros":    {api.LoginChallenge{KE2: text(make([]byte, opaque.KE2Size))}, ErrLogin},
+		"KE2 of a record": {api.LoginChallenge{KE2: text(make([]byte, opaque.RecordSize))}, ErrLogin},
+		"KE2 of letters":  {api.LoginChallenge{KE2: "not base64url!"}, ErrLogin},
 	} {
 		c, asked := answering(t, a.answer)
 		if _, err := c.LogIn(t.Context(), "ada", "password", ""); !errors.Is(err, a.want) || *asked != 1 {

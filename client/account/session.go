@@ -81,7 +81,7 @@ func (c *Client) ChangePassword(ctx context.Context, o Owner, pass string, endOt
 		if err != nil {
 			return err
 		}
-		fresh, err := credential(step, got.Suite, got.Response, o.Root)
+		fresh, err := credential(step, got.Response, o.Root)
 		if err != nil {
 			return err
 		}

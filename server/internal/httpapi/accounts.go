@@ -51,7 +51,7 @@ func (s *server) beginSignUp(ctx context.Context, _ api.Request, req api.BeginSi
 	if err != nil {
 		return api.SignUpChallenge{}, problem(err)
 	}
-	return api.SignUpChallenge{Suite: api.Suite, Response: text(c.Response), Challenge: text(c.Challenge), Bits: c.Bits}, nil
+	return api.SignUpChallenge{Response: text(c.Response), Challenge: text(c.Challenge), Bits: c.Bits}, nil
 }
 
 func (s *server) signUp(ctx context.Context, _ api.Request, req api.SignUpRequest) (api.Empty, error) {
@@ -77,7 +77,7 @@ func (s *server) beginLogin(ctx context.Context, _ api.Request, req api.BeginLog
 	if err != nil {
 		return api.LoginChallenge{}, problem(err)
 	}
-	return api.LoginChallenge{Suite: api.Suite, KE2: text(ke2), State: text(state), Time: s.Accounts.Now().Unix()}, nil
+	return api.LoginChallenge{KE2: text(ke2), State: text(state), Time: s.Accounts.Now().Unix()}, nil
 }
 
 func access(a account.Access) api.AccountAccess {
@@ -107,7 +107,7 @@ func (s *server) beginRecovery(ctx context.Context, _ api.Request, req api.Begin
 	if err != nil {
 		return api.RecoveryChallenge{}, problem(err)
 	}
-	return api.RecoveryChallenge{Suite: api.Suite, Access: access(r.Access), State: text(r.State), Response: text(r.Response)}, nil
+	return api.RecoveryChallenge{Access: access(r.Access), State: text(r.State), Response: text(r.Response)}, nil
 }
 
 func (s *server) recover(ctx context.Context, _ api.Request, req api.RecoverRequest) (api.Empty, error) {
@@ -192,5 +192,5 @@ func (s *server) beginPassword(ctx context.Context, r api.Request, req api.Begin
 	if err != nil {
 		return api.PasswordChallenge{}, problem(err)
 	}
-	return api.PasswordChallenge{Suite: api.Suite, Response: text(response), State: text(state)}, nil
+	return api.PasswordChallenge{Response: text(response), State: text(state)}, nil
 }

@@ -37,14 +37,11 @@ func (r *rig) begun(p *person) (api.SignUpChallenge, uint64, api.AccountCredenti
 	r.must(err)
 	nonce, err := work.Find(challenge, c.Bits, func() error { return nil })
 	r.must(err)
-	return c, nonce, r.credential(p, step, c.Suite, c.Response)
+	return c, nonce, r.credential(p, step, c.Response)
 }
 
-func (r *rig) credential(p *person, step *opaque.Registration, suite int, response string) api.AccountCredential {
+func (r *rig) credential(p *person, step *opaque.Registration, response string) api.AccountCredential {
 	r.Helper()
-	if suite != api.Suite {
-		r.Errorf("suite %d", suite)
-	}
 	raw, err := decoded(r, response)
 	r.must(err)
 	record, export, err := step.Finish(raw)
@@ -76,8 +73,8 @@ func (r *rig) proof(p *person, code string) (api.AccountProof, [opaque.ExportSiz
 	r.must(err)
 	begun, err := api.BeginLogin.Call(r.Context(), r.call, api.Args{}, api.BeginLoginRequest{Name: p.name, KE1: text(ke1)})
 	r.must(err)
-	if begun.Suite != api.Suite || begun.Time != r.clock.Now().Unix() {
-		r.Errorf("suite %d, time %d", begun.Suite, begun.Time)
+	if begun.Time != r.clock.Now().Unix() {
+		r.Errorf("time %d", begun.Time)
 	}
 	ke2, err := decoded(r, begun.KE2)
 	r.must(err)
@@ -177,7 +174,7 @@ func (r *rig) changed(p *person, password string) {
 	begun, err := api.BeginPassword.Call(r.Context(), r.call, p.args(), api.BeginPasswordRequest{Request: text(request)})
 	r.must(err)
 	_, err = api.ChangePassword.Call(r.Context(), r.call, p.args(), api.ChangePasswordRequest{
-		Proof: proof, State: begun.State, Credential: r.credential(p, step, begun.Suite, begun.Response), EndOthers: true,
+		Proof: proof, State: begun.State, Credential: r.credential(p, step, begun.Response), EndOthers: true,
 	})
 	r.must(err)
 	_, err = r.logIn(p, "")
@@ -203,7 +200,7 @@ func (r *rig) recovered(p *person, password string) {
 	old := p.args()
 	p.token = id.New32()
 	_, err = api.Recover.Call(r.Context(), r.call, api.Args{}, api.RecoverRequest{
-		State: begun.State, Credential: r.credential(p, step, begun.Suite, begun.Response), Session: api.AccountSession{Token: p.token},
+		State: begun.State, Credential: r.credential(p, step, begun.Response), Session: api.AccountSession{Token: p.token},
 	})
 	r.must(err)
 	_, err = api.GetAccount.Call(r.Context(), r.call, old, api.Empty{})

@@ -439,7 +439,6 @@ export interface ListReceiptsResponse {
 
 /** LoginChallenge is KE2, and what the client gives back with KE3. */
 export interface LoginChallenge {
-  suite: number;
   ke2: string;
   state: string;
   /** Time is the server's clock in Unix seconds: codes of a second factor go by it. */
@@ -488,7 +487,6 @@ export interface Page {
 
 /** PasswordChallenge is OPAQUE's response, and what the client gives back. */
 export interface PasswordChallenge {
-  suite: number;
   response: string;
   state: string;
 }
@@ -552,7 +550,6 @@ export interface RecoverRequest {
 
 /** RecoveryChallenge is what the phrase opens, and OPAQUE's response. */
 export interface RecoveryChallenge {
-  suite: number;
   access: AccountAccess;
   state: string;
   response: string;
@@ -645,7 +642,6 @@ export interface SetFactorRequest {
  * bits (docs/format.md §17).
  */
 export interface SignUpChallenge {
-  suite: number;
   response: string;
   challenge: string;
   bits: number;
