@@ -18,11 +18,11 @@ var (
 	Login = Endpoint[LoginRequest, AccountAccess]{Info{
 		ID: "login", Method: "POST", Path: "/api/v1/logins", MaxBody: smallBody, Timeout: callTimeout,
 		Summary: "End a login with KE3: the session begins, and the password's wrap is released.",
-		Codes:   []Code{LoginFailed, StepInvalid}}}
+		Codes:   []Code{LoginFailed, StepInvalid, CodeNeeded, CodeWrong, RateLimited}}}
 	BeginRecovery = Endpoint[BeginRecoveryRequest, RecoveryChallenge]{Info{
 		ID: "beginRecovery", Method: "POST", Path: "/api/v1/recoveries/begin", MaxBody: smallBody, Timeout: callTimeout,
 		Summary: "Release the phrase's wrap against the phrase's auth value, and register a new password.",
-		Codes:   []Code{LoginFailed, RateLimited}}}
+		Codes:   []Code{LoginFailed, CodeNeeded, CodeWrong, RateLimited}}}
 	Recover = Endpoint[RecoverRequest, Empty]{Info{
 		ID: "recover", Method: "POST", Path: "/api/v1/recoveries", MaxBody: smallBody, Timeout: callTimeout,
 		Summary: "Set the new password: all sessions end, and one begins.",
@@ -41,13 +41,39 @@ var (
 		Codes:   []Code{AccountSessionOver}}}
 	ChangePassword = Endpoint[ChangePasswordRequest, Empty]{Info{
 		ID: "changePassword", Method: "POST", Path: "/api/v1/account/password", Auth: AuthAccount, MaxBody: smallBody, Timeout: callTimeout,
-		Summary: "Change the password, and end all other sessions if asked.",
-		Codes:   []Code{AccountSessionOver, StepInvalid}}}
+		Summary: "Change the password, for who proves the old one, and end all other sessions if asked.",
+		Codes:   proofCodes}}
+	RenameAccount = Endpoint[RenameAccountRequest, Empty]{Info{
+		ID: "renameAccount", Method: "POST", Path: "/api/v1/account/name", Auth: AuthAccount, MaxBody: smallBody, Timeout: callTimeout,
+		Summary: "Change the name, for who proves the password: with a sign-up's challenge and work for the new one.",
+		Codes:   append([]Code{NameTaken, WorkInvalid}, proofCodes...)}}
+	EndOthers = Endpoint[Empty, SessionsEnded]{Info{
+		ID: "endOthers", Method: "DELETE", Path: "/api/v1/account/sessions", Auth: AuthAccount, Timeout: callTimeout,
+		Summary: "End all of the account's sessions but the caller's.",
+		Codes:   []Code{AccountSessionOver}}}
+	SetFactor = Endpoint[SetFactorRequest, RecoveryCodes]{Info{
+		ID: "setFactor", Method: "POST", Path: "/api/v1/account/factor", Auth: AuthAccount, MaxBody: smallBody, Timeout: callTimeout,
+		Summary: "Set a second factor, of which one code is shown, and get recovery codes.",
+		Codes:   append([]Code{NewCodeWrong}, proofCodes...)}}
+	SetCodes = Endpoint[AccountProofRequest, RecoveryCodes]{Info{
+		ID: "setCodes", Method: "POST", Path: "/api/v1/account/factor/codes", Auth: AuthAccount, MaxBody: smallBody, Timeout: callTimeout,
+		Summary: "Get other recovery codes; the old ones end.",
+		Codes:   append([]Code{NoFactor}, proofCodes...)}}
+	DropFactor = Endpoint[AccountProofRequest, Empty]{Info{
+		ID: "dropFactor", Method: "POST", Path: "/api/v1/account/factor/drop", Auth: AuthAccount, MaxBody: smallBody, Timeout: callTimeout,
+		Summary: "Take the second factor away.",
+		Codes:   proofCodes}}
+	ExportAccount = Endpoint[AccountProofRequest, AccountExport]{Info{
+		ID: "exportAccount", Method: "POST", Path: "/api/v1/account/export", Auth: AuthAccount, MaxBody: smallBody, Timeout: callTimeout,
+		Summary: "All that the server keeps of the account.",
+		Codes:   proofCodes}}
 	EraseAccount = Endpoint[EraseAccountRequest, Empty]{Info{
 		ID: "eraseAccount", Method: "POST", Path: "/api/v1/account/erase", Auth: AuthAccount, MaxBody: smallBody, Timeout: callTimeout,
-		Summary: "Remove the account for good. It is named once more, so that nobody does it by mistake.",
-		Codes:   []Code{AccountSessionOver}}}
+		Summary: "Remove the account for good, for who proves the password. It is named once more, so that nobody does it by mistake.",
+		Codes:   proofCodes}}
 )
+
+var proofCodes = []Code{AccountSessionOver, LoginFailed, StepInvalid, CodeNeeded, CodeWrong, RateLimited}
 
 // BeginSignUpRequest names an account to be, with OPAQUE's registration request.
 type BeginSignUpRequest struct {
@@ -102,12 +128,21 @@ type BeginLoginRequest struct {
 type LoginChallenge struct {
 	KE2   string `json:"ke2"`
 	State string `json:"state"`
+	// Time is the server's clock in Unix seconds: codes of a second factor go by it.
+	Time int64 `json:"time"`
 }
 
-// LoginRequest is KE3.
+// AccountProof shows that the caller knows the password now: a login that begins no
+// session, with a code where there is a second factor.
+type AccountProof struct {
+	State string `json:"state"`
+	KE3   string `json:"ke3"`
+	Code  string `json:"code,omitempty"`
+}
+
+// LoginRequest is KE3. Without a code, or with a wrong one, it may be sent again.
 type LoginRequest struct {
-	State   string         `json:"state"`
-	KE3     string         `json:"ke3"`
+	AccountProof
 	Session AccountSession `json:"session"`
 }
 
@@ -122,9 +157,11 @@ type AccountAccess struct {
 // BeginRecoveryRequest shows the phrase's auth value, with OPAQUE's registration
 // request for a new password.
 type BeginRecoveryRequest struct {
-	Name    string     `json:"name"`
-	Auth    id.Bytes32 `json:"auth"`
-	Request string     `json:"request"`
+	Name string     `json:"name"`
+	Auth id.Bytes32 `json:"auth"`
+	// Code of the second factor, where there is one.
+	Code    string `json:"code,omitempty"`
+	Request string `json:"request"`
 }
 
 // RecoveryChallenge is what the phrase opens, and OPAQUE's response.
@@ -144,11 +181,15 @@ type RecoverRequest struct {
 // AccountView is what the server stores of an account, but for what only a login
 // releases, and its sessions.
 type AccountView struct {
-	Account  id.Account         `json:"account"`
-	Epoch    int64              `json:"epoch"`
-	Identity string             `json:"identity"`
-	Day      int64              `json:"day"`
-	Sessions []AccountSessionOf `json:"sessions"`
+	Account  id.Account `json:"account"`
+	Epoch    int64      `json:"epoch"`
+	Identity string     `json:"identity"`
+	Day      int64      `json:"day"`
+	// Factor tells whether there is a second factor, CodesLeft how many of its recovery
+	// codes were not used.
+	Factor    bool               `json:"factor"`
+	CodesLeft int                `json:"codesLeft"`
+	Sessions  []AccountSessionOf `json:"sessions"`
 }
 
 // AccountSessionOf is one session of an account. Its id is the hash of its token; days
@@ -174,12 +215,57 @@ type PasswordChallenge struct {
 
 // ChangePasswordRequest is the new password.
 type ChangePasswordRequest struct {
+	Proof      AccountProof      `json:"proof"`
 	State      string            `json:"state"`
 	Credential AccountCredential `json:"credential"`
 	EndOthers  bool              `json:"endOthers"`
 }
 
+// RenameAccountRequest is the password under another name.
+type RenameAccountRequest struct {
+	Proof     AccountProof `json:"proof"`
+	Challenge string       `json:"challenge"`
+	// Nonce is the proof of work, below 2^53.
+	Nonce      int64             `json:"nonce"`
+	Credential AccountCredential `json:"credential"`
+}
+
+// SetFactorRequest sets a second factor (TOTP, RFC 6238: SHA-1, six digits, 30 seconds).
+type SetFactorRequest struct {
+	Proof AccountProof `json:"proof"`
+	// Secret is 20 random bytes that the client drew, Code what the device shows.
+	Secret string `json:"secret"`
+	Code   string `json:"code"`
+}
+
+// RecoveryCodes are shown once.
+type RecoveryCodes struct {
+	Codes []string `json:"codes"`
+}
+
+// AccountProofRequest is for what needs a proof and nothing else.
+type AccountProofRequest struct {
+	Proof AccountProof `json:"proof"`
+}
+
+// SessionsEnded is how many sessions were ended.
+type SessionsEnded struct {
+	Ended int `json:"ended"`
+}
+
+// AccountExport is all that the server keeps of an account. The secret of a second
+// factor it keeps sealed, and gives to nobody.
+type AccountExport struct {
+	AccountView
+	// Name is the keyed hash that is kept of the name.
+	Name       id.Bytes32        `json:"name"`
+	Credential AccountCredential `json:"credential"`
+	PhraseWrap string            `json:"phraseWrap"`
+	PhraseHash id.Bytes32        `json:"phraseHash"`
+}
+
 // EraseAccountRequest names the account once more.
 type EraseAccountRequest struct {
-	Name string `json:"name"`
+	Proof AccountProof `json:"proof"`
+	Name  string       `json:"name"`
 }

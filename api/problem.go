@@ -42,6 +42,10 @@ const (
 	StepInvalid        Code = "step-invalid"
 	LoginFailed        Code = "login-failed"
 	AccountSessionOver Code = "account-session-over"
+	CodeNeeded         Code = "code-needed"
+	CodeWrong          Code = "code-wrong"
+	NewCodeWrong       Code = "new-code-wrong"
+	NoFactor           Code = "no-factor"
 	InviteInvalid      Code = "invite-invalid"
 	DeclarationInvalid Code = "declaration-invalid"
 	NodeUnknown        Code = "node-unknown"
@@ -93,6 +97,10 @@ var statuses = map[Code]struct {
 	StepInvalid:        {409, "This step is no longer good; begin again"},
 	LoginFailed:        {403, "Wrong name or password"},
 	AccountSessionOver: {401, "The session has ended; log in again"},
+	CodeNeeded:         {403, "A code of the second factor is needed"},
+	CodeWrong:          {403, "The code is wrong, or was used already"},
+	NewCodeWrong:       {403, "The code is none of the new second factor"},
+	NoFactor:           {409, "The account has no second factor"},
 	InviteInvalid:      {403, "The invite is unknown, used or expired"},
 	DeclarationInvalid: {422, "The node's declaration does not hold"},
 	NodeUnknown:        {403, "This node is not a member"},

@@ -48,7 +48,8 @@ func altered(t *testing.T, body []byte, field string, change func(b []byte) []by
 func TestThreat01WrapsFromTheServer(t *testing.T) {
 	ctx := t.Context()
 	c := people()
-	made, phrase, err := c.SignUp(ctx, "threat one", "correct horse battery", "")
+	phrase := keys.NewPhrase()
+	made, err := c.SignUp(ctx, "threat one", "correct horse battery", "", phrase)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -107,12 +108,13 @@ func TestThreat17AccountSecretsStay(t *testing.T) {
 		sent.Write(x.sent)
 	}})
 	c := people()
-	made, phrase, err := c.SignUp(ctx, "threat seventeen", "pass-phrase-of-somebody", "my laptop")
+	phrase := keys.NewPhrase()
+	made, err := c.SignUp(ctx, "threat seventeen", "pass-phrase-of-somebody", "my laptop", phrase)
 	if err == nil {
 		_, err = c.LogIn(ctx, "threat seventeen", "pass-phrase-of-somebody", "")
 	}
 	if err == nil {
-		err = c.ChangePassword(ctx, made, "second-pass-phrase", false)
+		err = c.ChangePassword(ctx, account.Owner{Access: made, Name: "threat seventeen", Password: "pass-phrase-of-somebody"}, "second-pass-phrase", false)
 	}
 	if err == nil {
 		_, err = c.Recover(ctx, "threat seventeen", phrase, "third-pass-phrase", "")

@@ -1,14 +1,17 @@
 // Package account signs people up and in (docs/protocol.md). It promises that a
 // password, a phrase and a root key never leave the machine: what goes to the server is
 // OPAQUE's messages, hashes and wraps, and whatever the server says of keys is believed
-// only if it opens. It prints nothing and stores nothing.
+// only if it opens. Where a login is kept, the root key is in the system's keyring or in
+// a file for its owner alone. It prints nothing.
 package account
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
 	"net/http"
+	"time"
 
 	"holdfast/api"
 	"holdfast/format/id"
@@ -27,65 +30,91 @@ var (
 	ErrAnswer = errors.New("the server's answer does not hold together; nothing was done")
 )
 
+// codeTries is how often a code of the second factor is asked for in one call.
+const codeTries = 3
+
+// clockSlack is how far clocks may differ before it is named. Codes of a second factor
+// go by half minutes, tickets of nodes by minutes.
+const clockSlack = 10 * time.Minute
+
 // Client talks to one server.
-type Client struct{ caller api.Caller }
+type Client struct {
+	caller api.Caller
+	now    func() time.Time
+	// Code asks for a code of the second factor; again tells that the one before was
+	// wrong. Without it a login that needs one fails with api.CodeNeeded.
+	Code func(ctx context.Context, again bool) (string, error)
+	// Clock is told when this machine's clock and the server's differ by much; may be nil.
+	Clock func(here, server time.Time)
+}
 
 // New makes a client for the server at that base URL, without a trailing slash.
 func New(server string, client *http.Client) *Client {
-	return &Client{api.Caller{Base: server, HTTP: client}}
+	return &Client{caller: api.Caller{Base: server, HTTP: client}, now: time.Now}
 }
 
 // Access is a session, and what it opens.
 type Access struct {
 	Root  keys.Root
-	Token id.Bytes32
+	Token id.Bytes32 // as secret as the root key
 }
 
-// SignUp makes an account and returns its first session and its recovery phrase, which
-// the server has no copy of.
-func (c *Client) SignUp(ctx context.Context, name, typed, label string) (Access, keys.Phrase, error) {
-	a, phrase := Access{Root: keys.NewRoot(), Token: id.New32()}, keys.NewPhrase()
-	prepared, err := password.Prepare(typed)
+// typed is what a person types, prepared.
+func typed(name, pass string) (preparedName string, preparedPass []byte, err error) {
+	preparedName, err = keys.PrepareName(name)
 	if err != nil {
-		return Access{}, keys.Phrase{}, err
+		return "", nil, err
 	}
-	step, request, err := opaque.NewRegistration([]byte(prepared))
-	if err != nil {
-		return Access{}, keys.Phrase{}, err
-	}
-	challenge, err := api.BeginSignUp.Call(ctx, c.caller, api.Args{}, api.BeginSignUpRequest{Name: name, Request: text(request)})
-	if err != nil {
-		return Access{}, keys.Phrase{}, err
-	}
-	up, err := signUp(ctx, step, challenge, a, phrase)
-	if err != nil {
-		return Access{}, keys.Phrase{}, err
-	}
-	up.Session = api.AccountSession{Token: a.Token, Label: label}
-	if _, err := api.SignUp.Call(ctx, c.caller, api.Args{}, up); err != nil {
-		return Access{}, keys.Phrase{}, err
-	}
-	return a, phrase, nil
+	p, err := password.Prepare(pass)
+	return preparedName, []byte(p), err
 }
 
-// signUp is all that a sign-up tells the server, but for the session.
-func signUp(ctx context.Context, step *opaque.Registration, c api.SignUpChallenge, a Access, phrase keys.Phrase) (up api.SignUpRequest, err error) {
-	if up.Credential, err = credential(step, c.Response, a.Root); err != nil {
-		return up, err
-	}
-	challenge, err := raw(c.Challenge)
+// SignUp makes an account and returns its first session. Of the phrase the server has
+// no copy: whoever calls has shown it before.
+func (c *Client) SignUp(ctx context.Context, name, pass, label string, phrase keys.Phrase) (Access, error) {
+	name, prepared, err := typed(name, pass)
 	if err != nil {
-		return up, err
+		return Access{}, err
 	}
-	nonce, err := work.Find(challenge, c.Bits, func() error { return context.Cause(ctx) })
+	a := Access{Root: keys.NewRoot(), Token: id.New32()}
+	reg, err := c.register(ctx, name, prepared, a.Root)
 	if err != nil {
-		return up, err
+		return Access{}, err
 	}
-	up.Challenge, up.Nonce, up.Account = c.Challenge, int64(nonce), a.Root.Account
-	up.PhraseWrap = text(keys.ByPhrase(a.Root.Account, phrase).Wrap(a.Root))
-	up.PhraseHash = keys.HashAuth(phrase.Auth())
-	up.Identity = text(a.Root.Identity().Envelope())
-	return up, nil
+	_, err = api.SignUp.Call(ctx, c.caller, api.Args{}, api.SignUpRequest{
+		Challenge: reg.challenge, Nonce: reg.nonce, Account: a.Root.Account, Credential: reg.credential,
+		PhraseWrap: text(keys.ByPhrase(a.Root.Account, phrase).Wrap(a.Root)), PhraseHash: keys.HashAuth(phrase.Auth()),
+		Identity: text(a.Root.Identity().Envelope()), Session: api.AccountSession{Token: a.Token, Label: label},
+	})
+	return a, err
+}
+
+// registered is a password that was registered for a name, with the work that this takes.
+type registered struct {
+	challenge  string
+	nonce      int64
+	credential api.AccountCredential
+}
+
+func (c *Client) register(ctx context.Context, name string, prepared []byte, root keys.Root) (r registered, err error) {
+	step, request, err := opaque.NewRegistration(prepared)
+	if err != nil {
+		return r, err
+	}
+	got, err := api.BeginSignUp.Call(ctx, c.caller, api.Args{}, api.BeginSignUpRequest{Name: name, Request: text(request)})
+	if err != nil {
+		return r, err
+	}
+	if r.credential, err = credential(step, got.Response, root); err != nil {
+		return r, err
+	}
+	challenge, err := raw(got.Challenge)
+	if err != nil {
+		return r, err
+	}
+	nonce, err := work.Find(challenge, got.Bits, func() error { return context.Cause(ctx) })
+	r.challenge, r.nonce = got.Challenge, int64(nonce)
+	return r, err
 }
 
 // credential ends a registration.
@@ -98,45 +127,88 @@ func credential(step *opaque.Registration, response string, root keys.Root) (api
 	if err != nil {
 		return api.AccountCredential{}, fmt.Errorf("%w: %w", ErrAnswer, err)
 	}
+	defer clear(export[:])
 	wrap := keys.ByPassword(root.Account, export).Wrap(root)
 	return api.AccountCredential{Record: text(record), Wrap: text(wrap), Epoch: int64(root.Epoch)}, nil
 }
 
-// LogIn begins a session.
-func (c *Client) LogIn(ctx context.Context, name, typed, label string) (Access, error) {
-	prepared, err := password.Prepare(typed)
+// prove begins a login and proves the password; a server that answers anything but what
+// the record was made for gets no proof.
+func (c *Client) prove(ctx context.Context, name string, prepared []byte) (p api.AccountProof, export [opaque.ExportSize]byte, err error) {
+	step, ke1, err := opaque.NewLogin(prepared)
 	if err != nil {
-		return Access{}, err
+		return p, export, err
 	}
-	step, ke1, err := opaque.NewLogin([]byte(prepared))
+	got, err := api.BeginLogin.Call(ctx, c.caller, api.Args{}, api.BeginLoginRequest{Name: name, KE1: text(ke1)})
 	if err != nil {
-		return Access{}, err
+		return p, export, err
 	}
-	challenge, err := api.BeginLogin.Call(ctx, c.caller, api.Args{}, api.BeginLoginRequest{Name: name, KE1: text(ke1)})
+	c.compareClocks(got.Time)
+	ke2, err := raw(got.KE2)
 	if err != nil {
-		return Access{}, err
-	}
-	ke2, err := raw(challenge.KE2)
-	if err != nil {
-		return Access{}, err
+		return p, export, ErrLogin
 	}
 	ke3, export, err := step.Finish(ke2)
 	if err != nil {
-		return Access{}, ErrLogin
+		return p, export, ErrLogin
 	}
+	return api.AccountProof{State: got.State, KE3: text(ke3)}, export, nil
+}
+
+func (c *Client) compareClocks(server int64) {
+	here, there := c.now(), time.Unix(server, 0)
+	if c.Clock != nil && here.Sub(there).Abs() > clockSlack {
+		c.Clock(here, there)
+	}
+}
+
+// withCode calls again with a code where one is needed. Whoever asks without one
+// has nothing used up.
+func (c *Client) withCode(ctx context.Context, call func(code string) error) error {
+	err := call("")
+	for n := 0; n < codeTries && c.Code != nil && (errors.Is(err, api.CodeNeeded) || errors.Is(err, api.CodeWrong)); n++ {
+		code, asked := c.Code(ctx, n > 0)
+		if asked != nil {
+			return asked
+		}
+		err = call(code)
+	}
+	if errors.Is(err, api.LoginFailed) {
+		return ErrLogin
+	}
+	return err
+}
+
+// LogIn begins a session.
+func (c *Client) LogIn(ctx context.Context, name, pass, label string) (Access, error) {
+	name, prepared, err := typed(name, pass)
+	if err != nil {
+		return Access{}, err
+	}
+	p, export, err := c.prove(ctx, name, prepared)
+	if err != nil {
+		return Access{}, err
+	}
+	defer clear(export[:])
 	token := id.Bytes32(id.New32())
-	got, err := api.Login.Call(ctx, c.caller, api.Args{}, api.LoginRequest{
-		State: challenge.State, KE3: text(ke3), Session: api.AccountSession{Token: token, Label: label},
+	var got api.AccountAccess
+	err = c.withCode(ctx, func(code string) (err error) {
+		p.Code = code
+		got, err = api.Login.Call(ctx, c.caller, api.Args{}, api.LoginRequest{AccountProof: p, Session: api.AccountSession{Token: token, Label: label}})
+		return err
 	})
 	if err != nil {
 		return Access{}, err
 	}
 	root, err := unwrap(got, keys.ByPassword(got.Account, export))
-	return Access{root, token}, err
+	if err != nil {
+		return Access{}, err
+	}
+	return Access{root, token}, nil
 }
 
-// unwrap believes a server's answer if it opens, and whatever is wrong with it is one
-// error (threat 1).
+// unwrap believes a server's answer if it opens, and shows the public identity that
+// follows from what was opened; whatever is wrong with it is one error (threat 1).
 func unwrap(got api.AccountAccess, by keys.Wrapper) (keys.Root, error) {
 	wrap, err := raw(got.Wrap)
 	if err != nil || got.Epoch < 1 || got.Epoch > 1<<32-1 {
@@ -146,21 +218,29 @@ func unwrap(got api.AccountAccess, by keys.Wrapper) (keys.Root, error) {
 	if err != nil {
 		return keys.Root{}, ErrLogin
 	}
+	identity, err := raw(got.Identity)
+	if err != nil || !bytes.Equal(identity, root.Identity().Envelope()) {
+		return keys.Root{}, ErrLogin
+	}
 	return root, nil
 }
 
 // Recover sets a new password by the recovery phrase; all other sessions end. The
 // account's handle comes from the server, and is believed only if the phrase opens its wrap.
-func (c *Client) Recover(ctx context.Context, name string, phrase keys.Phrase, typed, label string) (Access, error) {
-	prepared, err := password.Prepare(typed)
+func (c *Client) Recover(ctx context.Context, name string, phrase keys.Phrase, pass, label string) (Access, error) {
+	name, prepared, err := typed(name, pass)
 	if err != nil {
 		return Access{}, err
 	}
-	step, request, err := opaque.NewRegistration([]byte(prepared))
+	step, request, err := opaque.NewRegistration(prepared)
 	if err != nil {
 		return Access{}, err
 	}
-	got, err := api.BeginRecovery.Call(ctx, c.caller, api.Args{}, api.BeginRecoveryRequest{Name: name, Auth: phrase.Auth(), Request: text(request)})
+	var got api.RecoveryChallenge
+	err = c.withCode(ctx, func(code string) (err error) {
+		got, err = api.BeginRecovery.Call(ctx, c.caller, api.Args{}, api.BeginRecoveryRequest{Name: name, Auth: phrase.Auth(), Code: code, Request: text(request)})
+		return err
+	})
 	if err != nil {
 		return Access{}, err
 	}
@@ -177,47 +257,6 @@ func (c *Client) Recover(ctx context.Context, name string, phrase keys.Phrase, t
 		State: got.State, Credential: fresh, Session: api.AccountSession{Token: a.Token, Label: label},
 	})
 	return a, err
-}
-
-// ChangePassword exchanges the password of a session's account.
-func (c *Client) ChangePassword(ctx context.Context, a Access, typed string, endOthers bool) error {
-	prepared, err := password.Prepare(typed)
-	if err != nil {
-		return err
-	}
-	step, request, err := opaque.NewRegistration([]byte(prepared))
-	if err != nil {
-		return err
-	}
-	got, err := api.BeginPassword.Call(ctx, c.caller, args(a), api.BeginPasswordRequest{Request: text(request)})
-	if err != nil {
-		return err
-	}
-	fresh, err := credential(step, got.Response, a.Root)
-	if err != nil {
-		return err
-	}
-	_, err = api.ChangePassword.Call(ctx, c.caller, args(a), api.ChangePasswordRequest{State: got.State, Credential: fresh, EndOthers: endOthers})
-	return err
-}
-
-// View is what the server stores of the session's account.
-func (c *Client) View(ctx context.Context, a Access) (api.AccountView, error) {
-	return api.GetAccount.Call(ctx, c.caller, args(a), api.Empty{})
-}
-
-// EndSession ends one of the account's sessions, by its id.
-func (c *Client) EndSession(ctx context.Context, a Access, session id.Bytes32) error {
-	with := args(a)
-	with.Path = map[string]string{"session": session.String()}
-	_, err := api.EndSession.Call(ctx, c.caller, with, api.Empty{})
-	return err
-}
-
-// Erase removes the account for good.
-func (c *Client) Erase(ctx context.Context, a Access, name string) error {
-	_, err := api.EraseAccount.Call(ctx, c.caller, args(a), api.EraseAccountRequest{Name: name})
-	return err
 }
 
 func args(a Access) api.Args { return api.Args{Secret: a.Token.String()} }

@@ -24,16 +24,20 @@ import (
 // buffers of 8 MiB are most of what it needs.
 const memoryLimit = 110 << 20
 
-// clientFlags are common to the client's verbs.
-type clientFlags struct {
-	Home string `help:"Folder for what this machine remembers of its transfers." type:"path" env:"HOLDFAST_HOME"`
+// placeFlags are common to all of the client's verbs.
+type placeFlags struct {
+	Home string `help:"Folder for what this machine remembers of its transfers and its login." type:"path" env:"HOLDFAST_HOME"`
 	CA   string `name:"ca" help:"Further certificate authorities, in PEM form." type:"existingfile" env:"HOLDFAST_CA"`
 	JSON bool   `name:"json" help:"Print JSON on stdout."`
+}
 
+// clientFlags are common to the verbs that transfer.
+type clientFlags struct {
+	placeFlags
 	Patience time.Duration `help:"How long a transfer waits for a server or for nodes that do not answer." default:"2m" env:"HOLDFAST_PATIENCE"`
 }
 
-func (f *clientFlags) home() (home.Dir, error) { return home.Open(f.Home) }
+func (f *placeFlags) home() (home.Dir, error) { return home.Open(f.Home) }
 
 // client makes the client for a server.
 func (f *clientFlags) client(server string) (*transfer.Client, error) {
@@ -67,8 +71,10 @@ func linkBase(server string) string {
 	return base
 }
 
-func printJSON(v any) error {
-	enc := json.NewEncoder(os.Stdout)
+func printJSON(v any) error { return encodeJSON(os.Stdout, v) }
+
+func encodeJSON(w io.Writer, v any) error {
+	enc := json.NewEncoder(w)
 	enc.SetEscapeHTML(false)
 	if err := enc.Encode(v); err != nil {
 		return fmt.Errorf("print: %w", err)
@@ -97,13 +103,21 @@ func passwordFrom(path string) (string, error) {
 		return "", fmt.Errorf("--password-file: %w", err)
 	}
 	defer file.Close()
-	raw, err := io.ReadAll(io.LimitReader(file, maxLine))
+	text, err := passwordIn(file)
 	if err != nil {
 		return "", fmt.Errorf("--password-file: %w", err)
 	}
+	return text, nil
+}
+
+func passwordIn(r io.Reader) (string, error) {
+	raw, err := io.ReadAll(io.LimitReader(r, maxLine))
+	if err != nil {
+		return "", err
+	}
 	text := strings.TrimSuffix(string(raw), "\n")
 	if text = strings.TrimSuffix(text, "\r"); text == "" {
-		return "", fmt.Errorf("--password-file: %w", link.ErrPasswordNeeded)
+		return "", link.ErrPasswordNeeded
 	}
 	return text, nil
 }

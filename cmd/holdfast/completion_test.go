@@ -101,7 +101,7 @@ func offers(t *testing.T, shell, dir string, lines []string) []string {
 
 // offered are command lines and what may follow.
 var offered = []struct{ line, want string }{
-	{"holdfast se", "[send sends server]"},
+	{"holdfast se", "[send sends server sessions]"},
 	{"holdfast node ", "[release run]"},
 	{"holdfast admin in", "[invite]"},
 	{"holdfast completion ", "[bash fish zsh]"},

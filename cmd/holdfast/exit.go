@@ -7,12 +7,14 @@ import (
 	"strings"
 
 	"holdfast/api"
+	"holdfast/client/account"
 	"holdfast/client/blobs"
 	"holdfast/client/fleet"
 	"holdfast/client/home"
 	"holdfast/client/source"
 	"holdfast/client/transfer"
 	"holdfast/format/descriptor"
+	"holdfast/format/keys"
 	"holdfast/format/link"
 	"holdfast/format/password"
 	"holdfast/format/seal"
@@ -60,6 +62,9 @@ var codes = []struct {
 	{link.ErrNoKey, exitKey}, {link.ErrCut, exitKey}, {link.ErrChecksum, exitKey}, {link.ErrUnknown, exitKey},
 	{password.ErrEmpty, exitKey}, {password.ErrLong, exitKey}, {password.ErrCharacter, exitKey}, {api.Unauthorized, exitKey},
 
+	{account.ErrLogin, exitKey}, {account.ErrLoggedOut, exitKey}, {account.ErrKeyring, exitKey}, {api.LoginFailed, exitKey}, {api.AccountSessionOver, exitKey},
+	{api.CodeNeeded, exitKey}, {api.CodeWrong, exitKey}, {keys.ErrPhraseWords, exitKey}, {keys.ErrPhraseChecksum, exitKey}, {api.NewCodeWrong, exitKey},
+
 	{api.NotFound, exitNotFound}, {api.UploadUnknown, exitNotFound}, {api.BlobUnknown, exitNotFound},
 	{source.ErrMissing, exitNotFound}, {home.ErrUnknownSend, exitNotFound},
 
@@ -69,7 +74,7 @@ var codes = []struct {
 	{blobs.ErrNoCopies, exitUnreachable}, {blobs.ErrNoCopy, exitUnreachable}, {blobs.ErrPlacement, exitUnreachable},
 	{server.ErrAway, exitUnreachable}, {api.ErrUnreachable, exitUnreachable}, {api.Unavailable, exitUnreachable}, {api.NoPlacement, exitUnreachable},
 
-	{link.ErrURL, exitUsage}, {transfer.ErrServer, exitUsage}, {transfer.ErrNotOne, exitUsage},
+	{link.ErrURL, exitUsage}, {transfer.ErrServer, exitUsage}, {transfer.ErrNotOne, exitUsage}, {keys.ErrName, exitUsage},
 }
 
 func exitCode(err error) int {
@@ -79,6 +84,8 @@ func exitCode(err error) int {
 		return exitDone
 	case errors.As(err, &usage):
 		return exitUsage
+	case errors.As(err, new(*keys.WordError)):
+		return exitKey
 	}
 	for _, c := range codes {
 		if errors.Is(err, c.err) {
@@ -156,6 +163,13 @@ var advice = []struct {
 }{
 	{link.ErrNoKey, "The key is the part of a link after #. Without it nobody, the server included, can open the files.", ""},
 	{link.ErrPasswordNeeded, "Give it with --password-file FILE, or run this in a terminal to be asked.", ""},
+	{account.ErrLoggedOut, "Log in with: holdfast login", ""},
+	{api.AccountSessionOver, "Log in again: holdfast logout, then holdfast login", ""},
+	{api.CodeNeeded, "Run this in a terminal to be asked for it, or give it with --code-file.", ""},
+	{api.CodeWrong, "A code works once, and for about a minute: wait for the next one, and check the clock of the device that shows it. A recovery code works as well.", ""},
+	{api.NewCodeWrong, "Nothing was changed. Check the secret in the device, and the clocks.", ""},
+	{api.NameTaken, "Nothing was made. Choose another name, or leave it out to be offered one.", ""},
+	{api.RateLimited, "Nothing was changed.", ""},
 	{api.WrongKey, "If the link has a password, check it; else copy the link again, to its very end.", ""},
 	{source.ErrMissing, "Nothing was published.", ""},
 	{source.ErrUnreadable, "Nothing was published.", ""},

@@ -17,6 +17,17 @@ type cli struct {
 	Sends   sendsCmd   `cmd:"" help:"List what this machine sent."`
 	Unsend  unsendCmd  `cmd:"" help:"Revoke a link that this machine made."`
 	Where   whereCmd   `cmd:"" help:"Show where the copies behind a link stand."`
+
+	Signup   signupCmd   `cmd:"" help:"Make an account: a name, a password and a recovery phrase, nothing else."`
+	Login    loginCmd    `cmd:"" help:"Log in on this machine."`
+	Logout   logoutCmd   `cmd:"" help:"Log out on this machine."`
+	Whoami   whoamiCmd   `cmd:"" help:"Show who is logged in, and the contact code to give to others."`
+	Passwd   passwdCmd   `cmd:"" help:"Change the password."`
+	Recover  recoverCmd  `cmd:"" help:"Set a new password with the recovery phrase."`
+	Sessions sessionsCmd `cmd:"" help:"List and end logins of the account."`
+	Factor   factorCmd   `cmd:"" name:"2fa" help:"Second factor: codes that a device shows."`
+	Account  accountCmd  `cmd:"" help:"Rename, export or erase the account."`
+
 	Dev     devCmd     `cmd:"" help:"Run a whole service on this machine."`
 	Server  serverCmd  `cmd:"" help:"Run the server (control plane)."`
 	Node    nodeCmd    `cmd:"" help:"Lend storage."`

@@ -40,7 +40,7 @@ func listen(t *testing.T) *listener {
 // remembered is a home that remembers one send, made with server.
 func remembered(t *testing.T, server string) (home.Dir, clientFlags, home.Send) {
 	t.Helper()
-	flags := clientFlags{Home: t.TempDir(), Patience: time.Second}
+	flags := clientFlags{placeFlags: placeFlags{Home: t.TempDir()}, Patience: time.Second}
 	dir, err := flags.home()
 	if err != nil {
 		t.Fatal(err)

@@ -29,6 +29,14 @@ var (
 	ErrWork = errors.New("the proof of work is wrong")
 	// ErrRequest: a request that no client of ours makes.
 	ErrRequest = errors.New("request")
+	// ErrCodeNeeded: the account has a second factor.
+	ErrCodeNeeded = errors.New("a code of the second factor is needed")
+	// ErrCode: a code that is none, or was used before.
+	ErrCode = errors.New("the code is wrong, or was used already")
+	// ErrNewCode: a code that is none of the second factor that is to be set.
+	ErrNewCode = errors.New("the code is none of the new second factor")
+	// ErrNoFactor: the account has no second factor.
+	ErrNoFactor = errors.New("there is no second factor")
 	// ErrUnknown is for the store's callers in this package alone.
 	ErrUnknown = errors.New("no such account")
 )
@@ -55,6 +63,8 @@ type Account struct {
 	Identity []byte
 	// Day it was made, since 1970-01-01 UTC.
 	Day int64
+	// Factor tells whether there is a second factor.
+	Factor bool
 }
 
 // Credential is what changes with the password.

@@ -16,6 +16,7 @@ import (
 type login struct {
 	Account  id.Account // zero for a name that nobody has
 	Name     [sha256.Size]byte
+	Key      [32]byte // of the credential: once it is another, the login is over
 	Expected [opaque.ExpectedSize]byte
 	Expires  int64
 	Drawn    [id.Size]byte
@@ -43,17 +44,21 @@ func (s *Service) BeginLogin(ctx context.Context, name string, ke1 []byte) (ke2,
 	if err != nil {
 		return nil, nil, fmt.Errorf("log in: %w: %w", ErrRequest, err)
 	}
-	return ke2, s.steps.seal("log in", login{a.ID, hash, [opaque.ExpectedSize]byte(expected), s.now().Unix() + stepLife, drawn()}), nil
+	return ke2, s.steps.seal("log in", login{a.ID, hash, key, [opaque.ExpectedSize]byte(expected), s.now().Unix() + stepLife, drawn()}), nil
 }
 
 // try uses one try of a name.
 func (s *Service) try(ctx context.Context, name [sha256.Size]byte) error {
+	return s.tryOf(ctx, name, tries)
+}
+
+func (s *Service) tryOf(ctx context.Context, key [sha256.Size]byte, b bucket.Bucket) error {
 	now := s.now().Unix()
-	return s.store.UseLoginTry(ctx, name, func(free int64) (int64, error) {
-		if wait := tries.Wait(free, now); wait > 0 {
+	return s.store.UseLoginTry(ctx, key, func(free int64) (int64, error) {
+		if wait := b.Wait(free, now); wait > 0 {
 			return 0, &bucket.LimitedError{Wait: wait}
 		}
-		return tries.Used(free, now), nil
+		return b.Used(free, now), nil
 	})
 }
 
@@ -65,50 +70,64 @@ type Access struct {
 	Identity []byte
 }
 
-// Login checks KE3, begins the session whose token the client drew, and releases the
-// password's wrap.
-func (s *Service) Login(ctx context.Context, state, ke3 []byte, token id.Bytes32, label string) (Access, error) {
-	a, err := s.finish(ctx, state, ke3, token, label)
+// Login checks KE3 and, where there is one, a code of the second factor; it begins the
+// session whose token the client drew, and releases the password's wrap. Without a
+// code, or with a wrong one, it may be called again.
+func (s *Service) Login(ctx context.Context, p Proof, token id.Bytes32, label string) (Access, error) {
+	a, err := s.finish(ctx, p, token, label)
 	if err != nil {
 		return Access{}, fmt.Errorf("log in: %w", err)
 	}
 	return a, nil
 }
 
-func (s *Service) finish(ctx context.Context, sealed, ke3 []byte, token id.Bytes32, label string) (Access, error) {
-	var state login
-	if err := s.steps.open("log in", sealed, &state); err != nil {
-		return Access{}, err
-	}
-	now := s.now().Unix()
-	if now > state.Expires {
-		return Access{}, ErrStep
-	}
+func (s *Service) finish(ctx context.Context, p Proof, token id.Bytes32, label string) (Access, error) {
 	session, err := s.session(token, label)
 	if err != nil {
 		return Access{}, err
 	}
-	if s.opaque.Finish(ke3, state.Expected[:]) != nil || state.Account.IsZero() {
-		return Access{}, ErrLogin
-	}
-	a, err := s.store.AccountByName(ctx, state.Name)
-	if unknown(err) || err == nil && a.ID != state.Account {
-		return Access{}, ErrLogin // erased, or renamed, meanwhile
-	}
+	state, a, err := s.proven(ctx, p.State, p.KE3)
 	if err != nil {
 		return Access{}, err
 	}
-	if err := s.store.BeginSession(ctx, a.ID, session, onceOf(sealed, state.Expires), MaxSessions); err != nil {
-		if unknown(err) {
-			err = ErrLogin
-		}
+	access := Access{a.ID, a.Epoch, a.Wrap, a.Identity}
+	if err := s.passFactor(ctx, a, p.Code); err != nil {
+		return Access{}, err
+	}
+	err = s.store.BeginSession(ctx, a.ID, session, onceOf(p.State, state.Expires), MaxSessions)
+	if s.begun(ctx, err, a.ID, session) {
+		return access, nil
+	}
+	if unknown(err) {
+		err = ErrLogin
+	}
+	if err != nil {
 		return Access{}, err
 	}
 	// Who logged in made no guess: the next ones have all tries.
 	if err := s.store.UseLoginTry(ctx, state.Name, func(int64) (int64, error) { return 0, nil }); err != nil {
 		return Access{}, err
 	}
-	return Access{a.ID, a.Epoch, a.Wrap, a.Identity}, nil
+	return access, nil
+}
+
+// proven opens a login's state and checks KE3 against it: ErrStep or ErrLogin.
+func (s *Service) proven(ctx context.Context, sealed, ke3 []byte) (login, Account, error) {
+	var state login
+	if err := s.steps.open("log in", sealed, &state); err != nil {
+		return login{}, Account{}, err
+	}
+	if s.now().Unix() > state.Expires {
+		return login{}, Account{}, ErrStep
+	}
+	if s.opaque.Finish(ke3, state.Expected[:]) != nil || state.Account.IsZero() {
+		return login{}, Account{}, ErrLogin
+	}
+	a, err := s.store.AccountByName(ctx, state.Name)
+	if unknown(err) || err == nil && (a.ID != state.Account || a.Key != state.Key) {
+		return login{}, Account{}, ErrLogin // erased, renamed, or of another password meanwhile
+	}
+	return state, a, err
 }
 
 // Recovery is what the phrase's auth value releases.
@@ -131,7 +150,8 @@ type recovery struct {
 
 // BeginRecovery releases the phrase's wrap against its auth value, and answers OPAQUE's
 // request for a new password. A name that nobody has fails as a wrong phrase does.
-func (s *Service) BeginRecovery(ctx context.Context, name string, auth [32]byte, request []byte) (Recovery, error) {
+// Where there is a second factor, it wants a code of it as well, and may be called again.
+func (s *Service) BeginRecovery(ctx context.Context, name string, auth [32]byte, code string, request []byte) (Recovery, error) {
 	hash, err := s.name(name)
 	if err == nil {
 		err = s.try(ctx, hash)
@@ -150,6 +170,9 @@ func (s *Service) BeginRecovery(ctx context.Context, name string, auth [32]byte,
 	shown := keys.HashAuth(auth)
 	if subtle.ConstantTimeCompare(shown[:], a.PhraseHash[:]) != 1 || err != nil {
 		return Recovery{}, fmt.Errorf("recover: %w", ErrLogin)
+	}
+	if err := s.passFactor(ctx, a, code); err != nil {
+		return Recovery{}, fmt.Errorf("recover: %w", err)
 	}
 	state := s.steps.seal("recover", recovery{a.ID, key, a.Epoch, s.now().Unix() + stepLife, drawn()})
 	return Recovery{Access: Access{a.ID, a.Epoch, a.PhraseWrap, a.Identity}, State: state, Response: response}, nil

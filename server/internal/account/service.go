@@ -44,7 +44,9 @@ type Service struct {
 	opaque  *opaque.Server
 	names   []byte
 	unknown []byte
+	codes   []byte // of codes and their tries
 	steps   sealer
+	factors sealer
 	now     func() time.Time
 
 	mu     sync.Mutex // guards what follows
@@ -59,7 +61,8 @@ func New(store Store, secret Secret, now func() time.Time) (*Service, error) {
 	}
 	return &Service{
 		store: store, opaque: server, now: now,
-		names: subkey(secret.Names, "names"), unknown: subkey(secret.Names, "unknown names"), steps: newSealer([32]byte(subkey(secret.Names, "steps"))),
+		names: subkey(secret.Names, "names"), unknown: subkey(secret.Names, "unknown names"), codes: subkey(secret.Names, "codes"),
+		steps: newSealer([32]byte(subkey(secret.Names, "steps"))), factors: newSealer([32]byte(subkey(secret.Names, "factors"))),
 	}, nil
 }
 
@@ -81,6 +84,9 @@ func (s *Service) name(typed string) (hash [sha256.Size]byte, err error) {
 	mac.Write([]byte(prepared))
 	return [sha256.Size]byte(mac.Sum(nil)), nil
 }
+
+// Now is the service's clock, which codes of a second factor go by.
+func (s *Service) Now() time.Time { return s.now() }
 
 func (s *Service) today() int64 { return s.now().Unix() / day }
 
@@ -145,16 +151,9 @@ type SignUp struct {
 
 // SignUp makes the account and its first session.
 func (s *Service) SignUp(ctx context.Context, r SignUp) error {
-	var state signUp
-	if err := s.steps.open("sign up", r.Challenge, &state); err != nil {
+	state, err := s.worked(r.Challenge, r.Nonce)
+	if err != nil {
 		return fmt.Errorf("sign up: %w", err)
-	}
-	now := s.now().Unix()
-	if now > state.Expires {
-		return fmt.Errorf("sign up: %w", ErrStep)
-	}
-	if !work.Check(r.Challenge, r.Nonce, int(state.Bits)) {
-		return fmt.Errorf("sign up: %w", ErrWork)
 	}
 	session, err := s.session(r.Session, r.Label)
 	if err == nil {
@@ -170,11 +169,40 @@ func (s *Service) SignUp(ctx context.Context, r SignUp) error {
 		ID: r.Account, Name: state.Name, Credential: r.Credential.under(state.Key), PhraseWrap: r.PhraseWrap, PhraseHash: r.PhraseHash,
 		Identity: r.Identity, Day: s.today(),
 	}
-	if err := s.store.CreateAccount(ctx, a, session, onceOf(r.Challenge, state.Expires)); err != nil {
+	err = s.store.CreateAccount(ctx, a, session, onceOf(r.Challenge, state.Expires))
+	if s.begun(ctx, err, a.ID, session) {
+		return nil
+	}
+	if err != nil {
 		return fmt.Errorf("sign up: %w", err)
 	}
 	s.signUps(true)
 	return nil
+}
+
+// worked opens a sign-up's state and checks the proof of work: ErrStep or ErrWork.
+func (s *Service) worked(challenge []byte, nonce uint64) (signUp, error) {
+	var state signUp
+	if err := s.steps.open("sign up", challenge, &state); err != nil {
+		return signUp{}, err
+	}
+	if s.now().Unix() > state.Expires {
+		return signUp{}, ErrStep
+	}
+	if !work.Check(challenge, nonce, int(state.Bits)) {
+		return signUp{}, ErrWork
+	}
+	return state, nil
+}
+
+// begun tells whether a step failed because its session was begun by it before: then
+// the answer was lost, and is given again.
+func (s *Service) begun(ctx context.Context, failed error, account id.Account, session Session) bool {
+	if !errors.Is(failed, ErrStep) {
+		return false
+	}
+	a, _, err := s.store.AccountBySession(ctx, session.Hash, session.Used-idleDays)
+	return err == nil && a.ID == account
 }
 
 // register answers a registration under an OPRF key of its own.

@@ -119,7 +119,7 @@ func (r *rig) logIn(name, password string, token id.Bytes32) (keys.Root, error) 
 	if err != nil {
 		return keys.Root{}, err
 	}
-	a, err := r.any().Login(r.Context(), state, ke3, token, "phone")
+	a, err := r.any().Login(r.Context(), account.Proof{State: state, KE3: ke3}, token, "phone")
 	if err != nil {
 		return keys.Root{}, err
 	}
@@ -182,7 +182,7 @@ func TestThreat19UnknownNames(t *testing.T) {
 			if n == 0 {
 				sizes[name] = [2]int{len(ke2), len(state)}
 			}
-			if _, err := r.any().Login(t.Context(), state, make([]byte, opaque.KE3Size), id.New32(), ""); !errors.Is(err, account.ErrLogin) {
+			if _, err := r.any().Login(t.Context(), account.Proof{State: state, KE3: make([]byte, opaque.KE3Size)}, id.New32(), ""); !errors.Is(err, account.ErrLogin) {
 				t.Fatalf("%s: %v", name, err)
 			}
 		}
@@ -197,7 +197,7 @@ func TestThreat19UnknownNames(t *testing.T) {
 		_, request, err := opaque.NewRegistration([]byte("new"))
 		r.must(err)
 		r.clock.Add(time.Hour)
-		if _, err := r.any().BeginRecovery(t.Context(), name, id.New32(), request); !errors.Is(err, account.ErrLogin) {
+		if _, err := r.any().BeginRecovery(t.Context(), name, id.New32(), "", request); !errors.Is(err, account.ErrLogin) {
 			t.Errorf("recovery of %s: %v", name, err)
 		}
 	}
@@ -252,8 +252,8 @@ func TestStepsAreTakenOnce(t *testing.T) {
 	up := r.prepare(p)
 	r.must(r.any().SignUp(ctx, up))
 	again := up
-	again.Account = id.New[id.Account]()
-	r.want(r.any().SignUp(ctx, up), account.ErrStep)
+	again.Session = id.New32()
+	r.want(r.any().SignUp(ctx, again), account.ErrStep)
 
 	login := func() (state, ke3 []byte) {
 		step, ke1, err := opaque.NewLogin([]byte(p.password))
@@ -266,25 +266,25 @@ func TestStepsAreTakenOnce(t *testing.T) {
 	}
 	state, ke3 := login()
 	other, otherKE3 := login()
-	if _, err := r.any().Login(ctx, state, otherKE3, id.New32(), ""); !errors.Is(err, account.ErrLogin) {
+	if _, err := r.any().Login(ctx, account.Proof{State: state, KE3: otherKE3}, id.New32(), ""); !errors.Is(err, account.ErrLogin) {
 		t.Errorf("another login's KE3: %v", err)
 	}
 	for i := range state {
 		bad := bytes.Clone(state)
 		bad[i] ^= 1
-		if _, err := r.any().Login(ctx, bad, ke3, id.New32(), ""); !errors.Is(err, account.ErrStep) {
+		if _, err := r.any().Login(ctx, account.Proof{State: bad, KE3: ke3}, id.New32(), ""); !errors.Is(err, account.ErrStep) {
 			t.Fatalf("byte %d of the state: %v", i, err)
 		}
 	}
-	if _, err := r.any().Login(ctx, up.Challenge, ke3, id.New32(), ""); !errors.Is(err, account.ErrStep) {
+	if _, err := r.any().Login(ctx, account.Proof{State: up.Challenge, KE3: ke3}, id.New32(), ""); !errors.Is(err, account.ErrStep) {
 		t.Errorf("a sign-up's state in a login: %v", err)
 	}
-	_, err := r.any().Login(ctx, state, ke3, id.New32(), "")
+	_, err := r.any().Login(ctx, account.Proof{State: state, KE3: ke3}, id.New32(), "")
 	r.must(err)
-	_, err = r.any().Login(ctx, state, ke3, id.New32(), "")
+	_, err = r.any().Login(ctx, account.Proof{State: state, KE3: ke3}, id.New32(), "")
 	r.want(err, account.ErrStep)
 	r.clock.Add(5*time.Minute + time.Second)
-	_, err = r.any().Login(ctx, other, otherKE3, id.New32(), "")
+	_, err = r.any().Login(ctx, account.Proof{State: other, KE3: otherKE3}, id.New32(), "")
 	r.want(err, account.ErrStep)
 	late := r.prepare(newPerson("bob", "password"))
 	r.clock.Add(5*time.Minute + time.Second)
@@ -330,6 +330,18 @@ func TestSignUpsAreRefused(t *testing.T) {
 	}
 }
 
+// proof shows that somebody knows the password now.
+func (r *rig) proof(name, password string) account.Proof {
+	r.Helper()
+	step, ke1, err := opaque.NewLogin([]byte(password))
+	r.must(err)
+	ke2, state, err := r.any().BeginLogin(r.Context(), name, ke1)
+	r.must(err)
+	ke3, _, err := step.Finish(ke2)
+	r.must(err)
+	return account.Proof{State: state, KE3: ke3}
+}
+
 // change exchanges the password of a person.
 func (r *rig) change(p *person, password string, endOthers bool) error {
 	r.Helper()
@@ -342,10 +354,16 @@ func (r *rig) change(p *person, password string, endOthers bool) error {
 	record, export, err := step.Finish(response)
 	r.must(err)
 	c := account.Credential{Record: record, Wrap: keys.ByPassword(p.root.Account, export).Wrap(p.root), Epoch: p.root.Epoch}
-	if err := r.any().Change(r.Context(), b, state, c, endOthers); err != nil {
+	old, wrong := r.proof(p.name, p.password), r.proof(p.name, p.password)
+	wrong.KE3 = make([]byte, opaque.KE3Size)
+	r.want(r.any().Change(r.Context(), b, wrong, state, c, endOthers), account.ErrLogin)
+	r.want(r.any().Change(r.Context(), b, account.Proof{}, state, c, endOthers), account.ErrStep)
+	if err := r.any().Change(r.Context(), b, old, state, c, endOthers); err != nil {
 		return err
 	}
-	r.want(r.any().Change(r.Context(), b, state, c, endOthers), account.ErrStep)
+	r.want(r.any().Change(r.Context(), b, old, state, c, endOthers), account.ErrLogin)
+	p.password = password
+	r.want(r.any().Change(r.Context(), b, r.proof(p.name, p.password), state, c, endOthers), account.ErrStep)
 	return nil
 }
 
@@ -376,7 +394,7 @@ func TestChangeOfPassword(t *testing.T) {
 	r.must(err)
 	_, state, err := r.any().BeginChange(t.Context(), ada, request)
 	r.must(err)
-	r.want(r.any().Change(t.Context(), b, state, account.Credential{}, true), account.ErrStep)
+	r.want(r.any().Change(t.Context(), b, r.proof("bob", bob.password), state, account.Credential{}, true), account.ErrStep)
 }
 
 func TestRecovery(t *testing.T) {
@@ -385,9 +403,9 @@ func TestRecovery(t *testing.T) {
 	p := r.signedUp("ada", "forgotten")
 	step, request, err := opaque.NewRegistration([]byte("a new password"))
 	r.must(err)
-	_, err = r.any().BeginRecovery(ctx, "ada", keys.NewPhrase().Auth(), request)
+	_, err = r.any().BeginRecovery(ctx, "ada", keys.NewPhrase().Auth(), "", request)
 	r.want(err, account.ErrLogin)
-	got, err := r.any().BeginRecovery(ctx, "ada", p.phrase.Auth(), request)
+	got, err := r.any().BeginRecovery(ctx, "ada", p.phrase.Auth(), "", request)
 	r.must(err)
 	root, err := keys.ByPhrase(got.Account, p.phrase).Unwrap(got.Epoch, got.Wrap)
 	if err != nil || root != p.root {
@@ -443,8 +461,11 @@ func TestErase(t *testing.T) {
 	p := r.signedUp("ada", "password one")
 	b, err := r.any().Bearer(ctx, p.token)
 	r.must(err)
-	r.want(r.any().Erase(ctx, b, "bob"), account.ErrRequest)
-	r.must(r.any().Erase(ctx, b, "Ada"))
+	other := r.signedUp("bob", "password two")
+	r.want(r.any().Erase(ctx, b, r.proof("ada", "password one"), "bob"), account.ErrRequest)
+	r.want(r.any().Erase(ctx, b, account.Proof{}, "ada"), account.ErrStep)
+	r.want(r.any().Erase(ctx, b, r.proof("bob", other.password), "ada"), account.ErrLogin)
+	r.must(r.any().Erase(ctx, b, r.proof("ada", "password one"), "Ada"))
 	_, err = r.any().Bearer(ctx, p.token)
 	r.want(err, account.ErrSession)
 	if _, err := r.logIn("ada", "password one", id.New32()); !errors.Is(err, opaque.ErrLogin) {
@@ -511,7 +532,7 @@ func TestThreat18RegistrationIsNoOracle(t *testing.T) {
 	r.must(err)
 	response, _, err := r.any().BeginChange(ctx, b, blinded)
 	note("a change of password", response, err)
-	got, err := r.any().BeginRecovery(ctx, "ada", p.phrase.Auth(), blinded)
+	got, err := r.any().BeginRecovery(ctx, "ada", p.phrase.Auth(), "", blinded)
 	note("a recovery", got.Response, err)
 	ke2, _, err = r.any().BeginLogin(ctx, "nobody", ke1)
 	r.must(err)

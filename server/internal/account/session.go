@@ -47,6 +47,15 @@ func (s *Service) EndSession(ctx context.Context, b Bearer, session [sha256.Size
 	return nil
 }
 
+// EndOthers ends all sessions of the bearer's account but the bearer's, and returns how many.
+func (s *Service) EndOthers(ctx context.Context, b Bearer) (int, error) {
+	n, err := s.store.EndOthers(ctx, b.ID, b.Session.Hash)
+	if err != nil {
+		return 0, fmt.Errorf("end other sessions: %w", err)
+	}
+	return n, nil
+}
+
 // change is the state between the two messages of a change of password.
 type change struct {
 	Account id.Account
@@ -65,10 +74,14 @@ func (s *Service) BeginChange(_ context.Context, b Bearer, request []byte) (resp
 	return response, s.steps.seal("change password", change{b.ID, key, b.Epoch, s.now().Unix() + stepLife, drawn()}), nil
 }
 
-// Change sets a new password; endOthers ends all sessions but the bearer's.
-func (s *Service) Change(ctx context.Context, b Bearer, sealed []byte, c Credential, endOthers bool) error {
+// Change sets a new password, for who proves the old one; endOthers ends all sessions
+// but the bearer's.
+func (s *Service) Change(ctx context.Context, b Bearer, p Proof, sealed []byte, c Credential, endOthers bool) error {
 	var state change
-	err := s.steps.open("change password", sealed, &state)
+	_, err := s.prove(ctx, b, p) // good for nothing more once the password is another
+	if err == nil {
+		err = s.steps.open("change password", sealed, &state)
+	}
 	if err == nil && (state.Account != b.ID || s.now().Unix() > state.Expires) {
 		err = ErrStep
 	}
@@ -84,11 +97,35 @@ func (s *Service) Change(ctx context.Context, b Bearer, sealed []byte, c Credent
 	return nil
 }
 
-// Erase removes the bearer's account, which must be named once more.
-func (s *Service) Erase(ctx context.Context, b Bearer, name string) error {
+// Rename gives the account another name, for who proves the password, with the
+// password registered under that name: challenge and nonce are a sign-up's.
+func (s *Service) Rename(ctx context.Context, b Bearer, p Proof, challenge []byte, nonce uint64, c Credential) error {
+	_, err := s.prove(ctx, b, p) // good for nothing more once the name is another
+	var state signUp
+	if err == nil {
+		state, err = s.worked(challenge, nonce)
+	}
+	if err == nil {
+		err = s.checkReplacement(b.Epoch, c)
+	}
+	if err == nil {
+		err = s.store.RenameAccount(ctx, b.ID, state.Name, c.under(state.Key), onceOf(challenge, state.Expires))
+	}
+	if err != nil {
+		return fmt.Errorf("rename account: %w", err)
+	}
+	return nil
+}
+
+// Erase removes the bearer's account, which must be named once more, for who proves
+// the password.
+func (s *Service) Erase(ctx context.Context, b Bearer, p Proof, name string) error {
 	hash, err := s.name(name)
 	if err == nil && hash != b.Name {
 		err = fmt.Errorf("%w: this is not the account's name", ErrRequest)
+	}
+	if err == nil {
+		_, err = s.prove(ctx, b, p)
 	}
 	if err == nil {
 		err = s.store.EraseAccount(ctx, b.ID)
@@ -97,6 +134,34 @@ func (s *Service) Erase(ctx context.Context, b Bearer, name string) error {
 		return fmt.Errorf("erase account: %w", err)
 	}
 	return nil
+}
+
+// Stored is all that is kept of an account.
+type Stored struct {
+	Account
+	Sessions  []Session
+	CodesLeft int
+}
+
+// Export is Stored with what only a password releases.
+func (s *Service) Export(ctx context.Context, b Bearer, p Proof) (Stored, error) {
+	if _, err := s.prove(ctx, b, p); err != nil {
+		return Stored{}, fmt.Errorf("export account: %w", err)
+	}
+	return s.Stored(ctx, b)
+}
+
+// Stored is what the service keeps of the bearer's account.
+func (s *Service) Stored(ctx context.Context, b Bearer) (Stored, error) {
+	all, err := s.store.Sessions(ctx, b.ID)
+	if err != nil {
+		return Stored{}, fmt.Errorf("account: %w", err)
+	}
+	left, err := s.store.CodesLeft(ctx, b.ID)
+	if err != nil {
+		return Stored{}, fmt.Errorf("account: %w", err)
+	}
+	return Stored{b.Account, all, left}, nil
 }
 
 // DropLeftovers removes what has expired, for the background loop.

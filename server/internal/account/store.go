@@ -31,6 +31,17 @@ type Store interface {
 	// ReplaceCredential exchanges what goes with the password, takes the step, and ends
 	// all sessions but one, if endOthers is set. It fails with ErrStep or ErrUnknown.
 	ReplaceCredential(ctx context.Context, account id.Account, c Credential, step Once, endOthers bool, but [sha256.Size]byte) error
+	// RenameAccount exchanges name and credential and takes the step. It fails with
+	// ErrStep, ErrUnknown, or ErrTaken if another account has the name.
+	RenameAccount(ctx context.Context, account id.Account, name [sha256.Size]byte, c Credential, step Once) error
+	// EndOthers ends all sessions of an account but one, and returns how many.
+	EndOthers(ctx context.Context, account id.Account, but [sha256.Size]byte) (int, error)
+	// UseFactor takes the step, unless it is zero, and replaces the account's second
+	// factor by what use makes of it; either may be nil, for none. Nothing happens in
+	// between, and nothing if use fails. It fails with ErrStep or ErrUnknown.
+	UseFactor(ctx context.Context, account id.Account, step Once, use func(*Factor) (*Factor, error)) error
+	// CodesLeft is how many recovery codes of the account were not used.
+	CodesLeft(ctx context.Context, account id.Account) (int, error)
 	// EraseAccount removes the account and all that is its.
 	EraseAccount(ctx context.Context, account id.Account) error
 

@@ -2,6 +2,7 @@ package httpapi
 
 import (
 	"context"
+	"errors"
 	"math"
 
 	"holdfast/api"
@@ -32,6 +33,10 @@ func (d *raw) credential(c api.AccountCredential) account.Credential {
 		d.wrong = "epoch"
 	}
 	return account.Credential{Record: d.bytes("record", c.Record), Wrap: d.bytes("wrap", c.Wrap), Epoch: uint32(c.Epoch)}
+}
+
+func (d *raw) proof(p api.AccountProof) account.Proof {
+	return account.Proof{State: d.bytes("state", p.State), KE3: d.bytes("ke3", p.KE3), Code: p.Code}
 }
 
 func text(b []byte) string { return id.Encoding.EncodeToString(b) }
@@ -72,7 +77,7 @@ func (s *server) beginLogin(ctx context.Context, _ api.Request, req api.BeginLog
 	if err != nil {
 		return api.LoginChallenge{}, problem(err)
 	}
-	return api.LoginChallenge{KE2: text(ke2), State: text(state)}, nil
+	return api.LoginChallenge{KE2: text(ke2), State: text(state), Time: s.Accounts.Now().Unix()}, nil
 }
 
 func access(a account.Access) api.AccountAccess {
@@ -81,11 +86,11 @@ func access(a account.Access) api.AccountAccess {
 
 func (s *server) login(ctx context.Context, _ api.Request, req api.LoginRequest) (api.AccountAccess, error) {
 	var d raw
-	state, ke3 := d.bytes("state", req.State), d.bytes("ke3", req.KE3)
+	p := d.proof(req.AccountProof)
 	if err := d.err(); err != nil {
 		return api.AccountAccess{}, err
 	}
-	a, err := s.Accounts.Login(ctx, state, ke3, req.Session.Token, req.Session.Label)
+	a, err := s.Accounts.Login(ctx, p, req.Session.Token, req.Session.Label)
 	if err != nil {
 		return api.AccountAccess{}, problem(err)
 	}
@@ -98,7 +103,7 @@ func (s *server) beginRecovery(ctx context.Context, _ api.Request, req api.Begin
 	if err := d.err(); err != nil {
 		return api.RecoveryChallenge{}, err
 	}
-	r, err := s.Accounts.BeginRecovery(ctx, req.Name, req.Auth, request)
+	r, err := s.Accounts.BeginRecovery(ctx, req.Name, req.Auth, req.Code, request)
 	if err != nil {
 		return api.RecoveryChallenge{}, problem(err)
 	}
@@ -129,17 +134,32 @@ func (s *server) getAccount(ctx context.Context, r api.Request, _ api.Empty) (ap
 	if err != nil {
 		return api.AccountView{}, err
 	}
-	all, err := s.Accounts.Sessions(ctx, b)
+	a, err := s.Accounts.Stored(ctx, b)
 	if err != nil {
 		return api.AccountView{}, problem(err)
 	}
-	view := api.AccountView{Account: b.ID, Epoch: int64(b.Epoch), Identity: text(b.Identity), Day: b.Day, Sessions: []api.AccountSessionOf{}}
-	for _, one := range all {
+	return viewOf(a, b), nil
+}
+
+func viewOf(a account.Stored, b account.Bearer) api.AccountView {
+	view := api.AccountView{
+		Account: a.ID, Epoch: int64(a.Epoch), Identity: text(a.Identity), Day: a.Day, Factor: a.Factor, CodesLeft: a.CodesLeft, Sessions: []api.AccountSessionOf{},
+	}
+	for _, one := range a.Sessions {
 		view.Sessions = append(view.Sessions, api.AccountSessionOf{
 			ID: one.Hash, Label: one.Label, Made: one.Made, Used: one.Used, Current: one.Hash == b.Session.Hash,
 		})
 	}
-	return view, nil
+	return view
+}
+
+func (s *server) endOthers(ctx context.Context, r api.Request, _ api.Empty) (api.SessionsEnded, error) {
+	b, err := s.bearer(ctx, r)
+	if err != nil {
+		return api.SessionsEnded{}, err
+	}
+	n, err := s.Accounts.EndOthers(ctx, b)
+	return api.SessionsEnded{Ended: n}, problem(err)
 }
 
 func (s *server) endSession(ctx context.Context, r api.Request, _ api.Empty) (api.Empty, error) {
@@ -151,7 +171,11 @@ func (s *server) endSession(ctx context.Context, r api.Request, _ api.Empty) (ap
 	if err != nil {
 		return api.Empty{}, api.NewProblem(api.NotFound, "No session has this id.")
 	}
-	return api.Empty{}, problem(s.Accounts.EndSession(ctx, b, session))
+	err = s.Accounts.EndSession(ctx, b, session)
+	if errors.Is(err, account.ErrSession) {
+		return api.Empty{}, api.NewProblem(api.NotFound, "The account has no session of this id.")
+	}
+	return api.Empty{}, problem(err)
 }
 
 func (s *server) beginPassword(ctx context.Context, r api.Request, req api.BeginPasswordRequest) (api.PasswordChallenge, error) {
@@ -169,25 +193,4 @@ func (s *server) beginPassword(ctx context.Context, r api.Request, req api.Begin
 		return api.PasswordChallenge{}, problem(err)
 	}
 	return api.PasswordChallenge{Response: text(response), State: text(state)}, nil
-}
-
-func (s *server) changePassword(ctx context.Context, r api.Request, req api.ChangePasswordRequest) (api.Empty, error) {
-	b, err := s.bearer(ctx, r)
-	if err != nil {
-		return api.Empty{}, err
-	}
-	var d raw
-	state, c := d.bytes("state", req.State), d.credential(req.Credential)
-	if err := d.err(); err != nil {
-		return api.Empty{}, err
-	}
-	return api.Empty{}, problem(s.Accounts.Change(ctx, b, state, c, req.EndOthers))
-}
-
-func (s *server) eraseAccount(ctx context.Context, r api.Request, req api.EraseAccountRequest) (api.Empty, error) {
-	b, err := s.bearer(ctx, r)
-	if err != nil {
-		return api.Empty{}, err
-	}
-	return api.Empty{}, problem(s.Accounts.Erase(ctx, b, req.Name))
 }

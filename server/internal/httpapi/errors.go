@@ -50,6 +50,11 @@ var codes = []struct {
 	{account.ErrSession, api.AccountSessionOver},
 	{account.ErrStep, api.StepInvalid},
 	{account.ErrWork, api.WorkInvalid},
+	{account.ErrCodeNeeded, api.CodeNeeded},
+	{account.ErrCode, api.CodeWrong},
+	{account.ErrNewCode, api.NewCodeWrong},
+	{account.ErrNoFactor, api.NoFactor},
+	{account.ErrUnknown, api.AccountSessionOver}, // erased meanwhile
 	{account.ErrRequest, api.BadRequest},
 	{fleet.ErrInvite, api.InviteInvalid},
 	{fleet.ErrDeclaration, api.DeclarationInvalid},

@@ -26,18 +26,22 @@ func TestEveryEndpointIsGuarded(t *testing.T) {
 	r := newRig(t)
 	g := r.open(1000) // its secret lets bodies in
 	some := g.Upload.String()
+	token := r.signedUp("ada", "password one").token.String() // so does its token
 	for _, e := range api.All() {
 		if e.Party != api.Server {
 			continue
 		}
-		path := strings.NewReplacer("{upload}", some, "{handle}", some, "{page}", "0").Replace(e.Path)
-		body := ""
+		path := strings.NewReplacer("{upload}", some, "{handle}", some, "{page}", "0", "{session}", token).Replace(e.Path)
+		body, secret := "", g.Secret
+		if e.Auth == api.AuthAccount {
+			secret = token
+		}
 		if e.MaxBody > 0 {
 			body = "{}"
 		}
 		check := func(what string, want api.Code, body string, change ...func(*http.Request)) {
 			t.Helper()
-			if _, code, text := r.raw(e.Method, path, g.Secret, body, change...); code != want {
+			if _, code, text := r.raw(e.Method, path, secret, body, change...); code != want {
 				t.Errorf("%s, %s: %q, want %q: %s", e.ID, what, code, want, text)
 			}
 		}

@@ -18,6 +18,8 @@ import (
 	"holdfast/api"
 	"holdfast/format/id"
 	"holdfast/format/link"
+	"holdfast/format/opaque"
+	"holdfast/server/internal/account"
 	"holdfast/server/internal/fleet"
 	"holdfast/server/internal/servertest"
 	"holdfast/server/internal/share"
@@ -52,9 +54,14 @@ func newRig(t *testing.T) *rig {
 	if err != nil {
 		t.Fatal(err)
 	}
+	accounts, err := account.New(s, account.Secret{OPAQUE: opaque.NewSecret(), Names: id.New32()}, r.clock.Now)
+	if err != nil {
+		t.Fatal(err)
+	}
 	server := httptest.NewServer(New(Config{
 		Uploads:  upload.New(s, r.fleet.Uploads(), key, limits, r.clock.Now),
 		Links:    share.New(s, r.fleet.Links(), key, r.clock.Now),
+		Accounts: accounts,
 		Fleet:    r.nodes,
 		Software: "test",
 		Log:      slog.New(slog.NewTextHandler(r.log, &slog.HandlerOptions{Level: slog.LevelDebug})),

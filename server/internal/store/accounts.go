@@ -13,14 +13,17 @@ import (
 
 var _ account.Store = (*Store)(nil)
 
-const accountColumns = `a.num, a.id, a.name, a.credential, a.record, a.password_wrap, a.phrase_wrap, a.phrase_hash, a.identity, a.epoch, a.day`
+const accountColumns = `a.num, a.id, a.name, a.credential, a.record, a.password_wrap, a.phrase_wrap, a.phrase_hash, a.identity, a.epoch, a.day,
+	(SELECT COUNT(*) FROM account_factor f WHERE f.account = a.num)`
 
 func scanAccount(scan func(...any) error, more ...any) (num int64, a account.Account, err error) {
 	var raw, name, key, hash []byte
-	columns := []any{&num, &raw, &name, &key, &a.Record, &a.Wrap, &a.PhraseWrap, &hash, &a.Identity, &a.Epoch, &a.Day}
+	var factors int
+	columns := []any{&num, &raw, &name, &key, &a.Record, &a.Wrap, &a.PhraseWrap, &hash, &a.Identity, &a.Epoch, &a.Day, &factors}
 	if err := scan(append(columns, more...)...); err != nil {
 		return 0, account.Account{}, err
 	}
+	a.Factor = factors > 0
 	return num, a, errors.Join(fixed(a.ID[:], raw), fixed(a.Name[:], name), fixed(a.Key[:], key), fixed(a.PhraseHash[:], hash))
 }
 
@@ -191,6 +194,50 @@ func (s *Store) ReplaceCredential(ctx context.Context, a id.Account, c account.C
 	})
 }
 
+// RenameAccount implements account.Store.
+func (s *Store) RenameAccount(ctx context.Context, a id.Account, name [sha256.Size]byte, c account.Credential, step account.Once) error {
+	return s.write(ctx, func(tx *sql.Tx) error {
+		if err := takeStep(ctx, tx, step); err != nil {
+			return err
+		}
+		num, err := accountNum(ctx, tx, a)
+		if err != nil {
+			return err
+		}
+		var others int
+		if err := tx.QueryRowContext(ctx, `SELECT COUNT(*) FROM account WHERE name = $1 AND num <> $2`, name[:], num).Scan(&others); err != nil {
+			return fmt.Errorf("rename account: %w", err)
+		}
+		if others > 0 {
+			return account.ErrTaken
+		}
+		return exec(ctx, tx, "rename account", `UPDATE account SET name = $2, credential = $3, record = $4, password_wrap = $5, epoch = $6 WHERE num = $1`,
+			num, name[:], c.Key[:], c.Record, c.Wrap, c.Epoch)
+	})
+}
+
+// EndOthers implements account.Store.
+func (s *Store) EndOthers(ctx context.Context, a id.Account, but [sha256.Size]byte) (ended int, err error) {
+	err = s.write(ctx, func(tx *sql.Tx) error {
+		n, err := affected(tx.ExecContext(ctx, `DELETE FROM account_session WHERE account = (SELECT num FROM account WHERE id = $1) AND token <> $2`, a[:], but[:]))
+		if err != nil {
+			return fmt.Errorf("end sessions: %w", err)
+		}
+		ended = int(n)
+		return nil
+	})
+	return ended, err
+}
+
+// eraseWith is what goes with an account, before its own row: whoever keeps more for
+// accounts in this database adds a function that removes it, in the same transaction.
+var eraseWith = []func(ctx context.Context, tx *sql.Tx, num int64) error{
+	dropFactor,
+	func(ctx context.Context, tx *sql.Tx, num int64) error {
+		return exec(ctx, tx, "erase sessions", `DELETE FROM account_session WHERE account = $1`, num)
+	},
+}
+
 // EraseAccount implements account.Store.
 func (s *Store) EraseAccount(ctx context.Context, a id.Account) error {
 	return s.write(ctx, func(tx *sql.Tx) error {
@@ -198,8 +245,10 @@ func (s *Store) EraseAccount(ctx context.Context, a id.Account) error {
 		if err != nil {
 			return err
 		}
-		if err := exec(ctx, tx, "erase sessions", `DELETE FROM account_session WHERE account = $1`, num); err != nil {
-			return err
+		for _, erase := range eraseWith {
+			if err := erase(ctx, tx, num); err != nil {
+				return err
+			}
 		}
 		return exec(ctx, tx, "erase account", `DELETE FROM account WHERE num = $1`, num)
 	})

@@ -14,8 +14,9 @@ import (
 // recorder is the driver of SQLite that notes every statement it is given.
 type recorder struct {
 	driver.Driver
-	mu   sync.Mutex
-	seen map[string]bool // guarded by mu
+	mu       sync.Mutex // guards what follows
+	seen     map[string]bool
+	sequence []string // since take was called
 }
 
 var recorded = &recorder{Driver: &sqlite.Driver{}, seen: map[string]bool{}}
@@ -26,6 +27,16 @@ func (r *recorder) note(statement string) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.seen[statement] = true
+	r.sequence = append(r.sequence, statement)
+}
+
+// take returns the statements since it was called last, in their order.
+func (r *recorder) take() []string {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	taken := r.sequence
+	r.sequence = nil
+	return taken
 }
 
 func (r *recorder) Open(name string) (driver.Conn, error) {

@@ -22,6 +22,8 @@ export type Code =
   | 'blob-mismatch'
   | 'blob-unknown'
   | 'body-too-large'
+  | 'code-needed'
+  | 'code-wrong'
   | 'commit-conflict'
   | 'declaration-invalid'
   | 'forward-failed'
@@ -35,7 +37,9 @@ export type Code =
   | 'login-failed'
   | 'method-not-allowed'
   | 'name-taken'
+  | 'new-code-wrong'
   | 'no-capacity'
+  | 'no-factor'
   | 'no-placement'
   | 'node-io'
   | 'node-unknown'
@@ -81,6 +85,8 @@ export const STATUS: Readonly<Record<Code, number>> = {
   'blob-mismatch': 422,
   'blob-unknown': 404,
   'body-too-large': 413,
+  'code-needed': 403,
+  'code-wrong': 403,
   'commit-conflict': 409,
   'declaration-invalid': 422,
   'forward-failed': 502,
@@ -94,7 +100,9 @@ export const STATUS: Readonly<Record<Code, number>> = {
   'login-failed': 403,
   'method-not-allowed': 405,
   'name-taken': 409,
+  'new-code-wrong': 403,
   'no-capacity': 507,
+  'no-factor': 409,
   'no-placement': 503,
   'node-io': 500,
   'node-unknown': 403,
@@ -140,6 +148,33 @@ export interface AccountCredential {
   epoch: number;
 }
 
+/**
+ * AccountExport is all that the server keeps of an account. The secret of a second factor it keeps sealed, and
+ * gives to nobody.
+ */
+export interface AccountExport extends AccountView {
+  /** Name is the keyed hash that is kept of the name. */
+  name: Bytes32;
+  credential: AccountCredential;
+  phraseWrap: string;
+  phraseHash: Bytes32;
+}
+
+/**
+ * AccountProof shows that the caller knows the password now: a login that begins no session, with a code where
+ * there is a second factor.
+ */
+export interface AccountProof {
+  state: string;
+  ke3: string;
+  code?: string;
+}
+
+/** AccountProofRequest is for what needs a proof and nothing else. */
+export interface AccountProofRequest {
+  proof: AccountProof;
+}
+
 /** AccountSession is a session that begins: a token that the client drew, and a label by which people know it. */
 export interface AccountSession {
   token: Bytes32;
@@ -161,6 +196,9 @@ export interface AccountView {
   epoch: number;
   identity: string;
   day: number;
+  /** Factor tells whether there is a second factor, CodesLeft how many of its recovery codes were not used. */
+  factor: boolean;
+  codesLeft: number;
   sessions: AccountSessionOf[];
 }
 
@@ -179,6 +217,8 @@ export interface BeginPasswordRequest {
 export interface BeginRecoveryRequest {
   name: string;
   auth: Bytes32;
+  /** Code of the second factor, where there is one. */
+  code?: string;
   request: string;
 }
 
@@ -196,6 +236,7 @@ export interface BlobEntry {
 
 /** ChangePasswordRequest is the new password. */
 export interface ChangePasswordRequest {
+  proof: AccountProof;
   state: string;
   credential: AccountCredential;
   endOthers: boolean;
@@ -216,6 +257,7 @@ export interface CommitResponse {
 
 /** EraseAccountRequest names the account once more. */
 export interface EraseAccountRequest {
+  proof: AccountProof;
   name: string;
 }
 
@@ -399,12 +441,12 @@ export interface ListReceiptsResponse {
 export interface LoginChallenge {
   ke2: string;
   state: string;
+  /** Time is the server's clock in Unix seconds: codes of a second factor go by it. */
+  time: number;
 }
 
-/** LoginRequest is KE3. */
-export interface LoginRequest {
-  state: string;
-  ke3: string;
+/** LoginRequest is KE3. Without a code, or with a wrong one, it may be sent again. */
+export interface LoginRequest extends AccountProof {
   session: AccountSession;
 }
 
@@ -513,6 +555,20 @@ export interface RecoveryChallenge {
   response: string;
 }
 
+/** RecoveryCodes are shown once. */
+export interface RecoveryCodes {
+  codes: string[];
+}
+
+/** RenameAccountRequest is the password under another name. */
+export interface RenameAccountRequest {
+  proof: AccountProof;
+  challenge: string;
+  /** Nonce is the proof of work, below 2^53. */
+  nonce: number;
+  credential: AccountCredential;
+}
+
 /** RevisionEntry is a revision to be committed. */
 export interface RevisionEntry extends RevisionHead {
   /** Extents: [number of the blob, offset, length]. */
@@ -566,6 +622,19 @@ export interface ServiceInfo {
   nodes: Node[];
   /** Accepting tells whether uploads find enough disjoint nodes now. */
   accepting: boolean;
+}
+
+/** SessionsEnded is how many sessions were ended. */
+export interface SessionsEnded {
+  ended: number;
+}
+
+/** SetFactorRequest sets a second factor (TOTP, RFC 6238: SHA-1, six digits, 30 seconds). */
+export interface SetFactorRequest {
+  proof: AccountProof;
+  /** Secret is 20 random bytes that the client drew, Code what the device shows. */
+  secret: string;
+  code: string;
 }
 
 /**
@@ -632,8 +701,14 @@ export interface Calls {
   recover: { request: RecoverRequest; response: null };
   getAccount: { request: null; response: AccountView };
   endSession: { request: null; response: null };
+  endOthers: { request: null; response: SessionsEnded };
   beginPassword: { request: BeginPasswordRequest; response: PasswordChallenge };
   changePassword: { request: ChangePasswordRequest; response: null };
+  renameAccount: { request: RenameAccountRequest; response: null };
+  setFactor: { request: SetFactorRequest; response: RecoveryCodes };
+  setCodes: { request: AccountProofRequest; response: RecoveryCodes };
+  dropFactor: { request: AccountProofRequest; response: null };
+  exportAccount: { request: AccountProofRequest; response: AccountExport };
   eraseAccount: { request: EraseAccountRequest; response: null };
   joinNode: { request: JoinRequest; response: JoinResponse };
   heartbeat: { request: HeartbeatRequest; response: HeartbeatResponse };
@@ -846,6 +921,15 @@ export const endpoints = {
     maxBody: 0,
     timeoutMs: 30000,
   },
+  /** End all of the account's sessions but the caller's. */
+  endOthers: {
+    party: 'server',
+    method: 'DELETE',
+    path: '/api/v1/account/sessions',
+    auth: 'account',
+    maxBody: 0,
+    timeoutMs: 30000,
+  },
   /** Begin to change the password. */
   beginPassword: {
     party: 'server',
@@ -855,7 +939,7 @@ export const endpoints = {
     maxBody: 16384,
     timeoutMs: 30000,
   },
-  /** Change the password, and end all other sessions if asked. */
+  /** Change the password, for who proves the old one, and end all other sessions if asked. */
   changePassword: {
     party: 'server',
     method: 'POST',
@@ -864,7 +948,52 @@ export const endpoints = {
     maxBody: 16384,
     timeoutMs: 30000,
   },
-  /** Remove the account for good. It is named once more, so that nobody does it by mistake. */
+  /** Change the name, for who proves the password: with a sign-up's challenge and work for the new one. */
+  renameAccount: {
+    party: 'server',
+    method: 'POST',
+    path: '/api/v1/account/name',
+    auth: 'account',
+    maxBody: 16384,
+    timeoutMs: 30000,
+  },
+  /** Set a second factor, of which one code is shown, and get recovery codes. */
+  setFactor: {
+    party: 'server',
+    method: 'POST',
+    path: '/api/v1/account/factor',
+    auth: 'account',
+    maxBody: 16384,
+    timeoutMs: 30000,
+  },
+  /** Get other recovery codes; the old ones end. */
+  setCodes: {
+    party: 'server',
+    method: 'POST',
+    path: '/api/v1/account/factor/codes',
+    auth: 'account',
+    maxBody: 16384,
+    timeoutMs: 30000,
+  },
+  /** Take the second factor away. */
+  dropFactor: {
+    party: 'server',
+    method: 'POST',
+    path: '/api/v1/account/factor/drop',
+    auth: 'account',
+    maxBody: 16384,
+    timeoutMs: 30000,
+  },
+  /** All that the server keeps of the account. */
+  exportAccount: {
+    party: 'server',
+    method: 'POST',
+    path: '/api/v1/account/export',
+    auth: 'account',
+    maxBody: 16384,
+    timeoutMs: 30000,
+  },
+  /** Remove the account for good, for who proves the password. It is named once more, so that nobody does it by mistake. */
   eraseAccount: {
     party: 'server',
     method: 'POST',
