@@ -36,6 +36,9 @@ type (
 	revisionKind struct{}
 	handleKind   struct{}
 	keyKind      struct{}
+	accountKind  struct{}
+	folderKind   struct{}
+	entryKind    struct{}
 )
 
 type (
@@ -51,6 +54,12 @@ type (
 	Handle = ID[handleKind]
 	// Key names an Ed25519 public key.
 	Key = ID[keyKind]
+	// Account is an account's handle.
+	Account = ID[accountKind]
+	// Folder names a folder across its epochs.
+	Folder = ID[folderKind]
+	// Entry names a file or folder in a folder, across renames and moves.
+	Entry = ID[entryKind]
 )
 
 // New returns a fresh random identifier.
