@@ -5,7 +5,8 @@ import "holdfast/format/wire"
 // Read takes the next value of r for a descriptor, which it checks: what Decode
 // takes, and nothing else. A fault is r's to tell.
 func Read(r *wire.Reader) *Descriptor {
-	d := &Descriptor{}
+	in := &room{}
+	d := &in.descriptor
 	m := r.Map()
 	for m.Next() {
 		switch m.Key {
@@ -14,11 +15,13 @@ func Read(r *wire.Reader) *Descriptor {
 		case 2:
 			d.Kind = Kind(r.Int())
 		case 3:
-			d.Content = readContent(r)
+			d.Content = &in.content
+			readContent(r, d.Content)
 		case 4:
-			d.MediaType = r.Text()
+			d.MediaType = mediaType(r.TextBytes())
 		case 5:
-			d.ModTime = readTime(r)
+			in.seconds = r.Int()
+			d.ModTime = &in.seconds
 		case 6:
 			d.ModNanos = readNanos(r)
 		case 7:
@@ -26,7 +29,8 @@ func Read(r *wire.Reader) *Descriptor {
 		case 8:
 			d.Versions = readVersions(r)
 		case 9:
-			d.Thumbnail = readContent(r)
+			d.Thumbnail = &Content{}
+			readContent(r, d.Thumbnail)
 		default:
 			m.Unknown()
 		}
@@ -38,8 +42,34 @@ func Read(r *wire.Reader) *Descriptor {
 	return d
 }
 
-func readContent(r *wire.Reader) *Content {
-	c := &Content{}
+// room is what most files take, in one piece: of the journal of a large folder a
+// million are read.
+type room struct {
+	descriptor Descriptor
+	content    Content
+	seconds    int64
+}
+
+// common are media types of which many files have one.
+var common = func() map[string]string {
+	types := map[string]string{}
+	for _, t := range []string{
+		"application/octet-stream", "application/pdf", "application/zip", "audio/mpeg", "image/gif", "image/heic",
+		"image/jpeg", "image/png", "image/webp", "text/html", "text/plain", "video/mp4", "video/quicktime",
+	} {
+		types[t] = t
+	}
+	return types
+}()
+
+func mediaType(b []byte) string {
+	if t, ok := common[string(b)]; ok { // makes no string
+		return t
+	}
+	return string(b)
+}
+
+func readContent(r *wire.Reader, c *Content) {
 	m := r.Map()
 	for m.Next() {
 		switch m.Key {
@@ -60,7 +90,6 @@ func readContent(r *wire.Reader) *Content {
 		}
 	}
 	m.Need(1<<1 | 1<<2 | 1<<3 | 1<<4 | 1<<5 | 1<<6)
-	return c
 }
 
 func readVersions(r *wire.Reader) []Version {
@@ -78,9 +107,10 @@ func readVersion(r *wire.Reader) Version {
 	for m.Next() {
 		switch m.Key {
 		case 1:
-			v.Content = *readContent(r)
+			readContent(r, &v.Content)
 		case 2:
-			v.ModTime = readTime(r)
+			seconds := r.Int()
+			v.ModTime = &seconds
 		case 3:
 			v.ModNanos = readNanos(r)
 		default:
@@ -89,11 +119,6 @@ func readVersion(r *wire.Reader) Version {
 	}
 	m.Need(1 << 1)
 	return v
-}
-
-func readTime(r *wire.Reader) *int64 {
-	t := r.Int()
-	return &t
 }
 
 // readNanos refuses 0, which is left out instead.

@@ -31,7 +31,7 @@ type body struct {
 	Operations []Operation `cbor:"1,keyasint"`
 	Author     *Author     `cbor:"2,keyasint,omitempty"`
 
-	digest Hash // of the encoded operations
+	encoded []byte // the operations
 }
 
 // place is where an entry stands: what its seal and its author's signature bind.
@@ -119,16 +119,15 @@ func readBody(encoded []byte) (body, error) {
 			// An operation takes 5 bytes at least, its room 40 times that: what is
 			// announced falsely costs no more than 16,384 times its room.
 			b.Operations = make([]Operation, r.Array(MaxOperations))
+			entries := make([]id.Entry, len(b.Operations))
 			for i := range b.Operations {
-				readOperation(r, &b.Operations[i])
+				readOperation(r, &b.Operations[i], &entries[i])
 				if !r.OK() {
 					break
 				}
 			}
 			r.Leave()
-			if r.OK() {
-				b.digest = sha256.Sum256(start[:len(start)-len(r.Rest())])
-			}
+			b.encoded = start[:len(start)-len(r.Rest())]
 		case 2:
 			b.Author = readAuthor(r)
 		default:
@@ -168,6 +167,6 @@ func (s Signer) sign(p place, ops []Operation) *Author {
 	return a
 }
 
-func (a Author) verify(p place, operations Hash, key ed25519.PublicKey) bool {
-	return ed25519.Verify(key, p.authored(operations), a.Signature[:])
+func (a Author) verify(p place, operations []byte, key ed25519.PublicKey) bool {
+	return ed25519.Verify(key, p.authored(sha256.Sum256(operations)), a.Signature[:])
 }

@@ -1,7 +1,6 @@
 package journal
 
 import (
-	"cmp"
 	"slices"
 
 	"holdfast/format/descriptor"
@@ -17,11 +16,12 @@ type replaced struct {
 	folder        id.Folder
 }
 
-// touch notes how often a revision, or a child, was held before a change.
+// touch is a revision, or a child, that one entry more or less holds. They are
+// counted at the end of a change: most are touched once.
 type touch struct {
 	id     [id.Size]byte
 	folder bool
-	before int32
+	by     int32
 }
 
 // set replaces an entry; nil takes it away. The caller has checked that the
@@ -70,27 +70,20 @@ func (s *State) rename(before, after *Entry) {
 	}
 }
 
-// index counts what e holds in or out.
+// index takes e into the indexes or out of them; note says that it is part of a
+// change, at whose end revisions are counted.
 func (s *State) index(e *Entry, by int32, note bool) {
 	if !e.Trashed {
 		s.indexName(e, by)
 	}
-	e.revisions(func(revision id.Revision) {
-		n := s.held[revision]
-		if note {
-			s.touched = append(s.touched, touch{id: revision, before: n})
-		}
-		if n += by; n == 0 {
-			delete(s.held, revision)
-			return
-		}
-		s.held[revision] = n
-	})
+	if note {
+		e.revisions(func(revision id.Revision) { s.touched = append(s.touched, touch{id: revision, by: by}) })
+	}
 	if e.Child == nil {
 		return
 	}
 	if note {
-		s.touched = append(s.touched, touch{id: e.Child.Folder, folder: true, before: max(0, -by)})
+		s.touched = append(s.touched, touch{id: e.Child.Folder, folder: true, by: by})
 	}
 	if by < 0 {
 		delete(s.children, e.Child.Folder)
@@ -136,7 +129,21 @@ type saved struct {
 }
 
 // settle ends a change: it stands.
-func (s *State) settle() { s.undo, s.touched = s.undo[:0], s.touched[:0] }
+func (s *State) settle() {
+	for _, t := range s.touched {
+		if t.folder || t.by == 0 {
+			continue
+		}
+		if n := s.held[t.id] + t.by; n == 0 {
+			delete(s.held, t.id)
+		} else {
+			s.held[t.id] = n
+		}
+	}
+	s.clear()
+}
+
+func (s *State) clear() { s.undo, s.touched = s.undo[:0], s.touched[:0] }
 
 // takeBack ends a change: all of it is undone.
 func (s *State) takeBack() {
@@ -151,7 +158,7 @@ func (s *State) takeBack() {
 		}
 	}
 	s.chain, s.epochs, s.tail = s.saved.chain, s.epochs[:s.saved.epochs], s.saved.tail
-	s.settle()
+	s.clear()
 }
 
 // effect is what a change does to what the folder holds.
@@ -160,32 +167,41 @@ type effect struct {
 	foldersAdded, foldersDropped []id.Folder
 }
 
-// effect compares what is held now with what was before the change.
+// effect compares what is held with what was before the change; it sums up what
+// is noted of each revision and child.
 func (s *State) effect() effect {
+	slices.SortFunc(s.touched, func(a, b touch) int { return compareIDs(a.id, b.id) })
+	s.touched = sumUp(s.touched)
 	var out effect
-	// The first note of each is what was before; they are noted in order.
-	slices.SortStableFunc(s.touched, func(a, b touch) int {
-		if a.folder != b.folder {
-			if a.folder {
-				return 1
-			}
-			return -1
+	for _, t := range s.touched {
+		switch {
+		case t.by == 0:
+		case t.folder: // no two entries hold one child
+			out.foldersAdded = appendIf(out.foldersAdded, t.id, t.by > 0)
+			out.foldersDropped = appendIf(out.foldersDropped, t.id, t.by < 0)
+		default:
+			before := s.held[t.id]
+			out.added = appendIf(out.added, t.id, before == 0)
+			out.dropped = appendIf(out.dropped, t.id, before+t.by == 0)
 		}
-		return cmp.Compare(string(a.id[:]), string(b.id[:]))
-	})
-	for i, t := range s.touched {
-		if i > 0 && t.id == s.touched[i-1].id && t.folder == s.touched[i-1].folder {
+	}
+	return out
+}
+
+// sumUp joins the touches of one id. A revision and a child of one id, which
+// random ids never are, stay apart.
+func sumUp(touched []touch) []touch {
+	out := touched[:0]
+	for _, t := range touched {
+		at := len(out) - 1
+		for at >= 0 && out[at].id == t.id && out[at].folder != t.folder {
+			at--
+		}
+		if at >= 0 && out[at].id == t.id {
+			out[at].by += t.by
 			continue
 		}
-		if t.folder {
-			_, now := s.children[t.id]
-			out.foldersAdded = appendIf(out.foldersAdded, t.id, t.before == 0 && now)
-			out.foldersDropped = appendIf(out.foldersDropped, t.id, t.before > 0 && !now)
-			continue
-		}
-		now := s.held[t.id]
-		out.added = appendIf(out.added, t.id, t.before == 0 && now > 0)
-		out.dropped = appendIf(out.dropped, t.id, t.before > 0 && now == 0)
+		out = append(out, t)
 	}
 	return out
 }

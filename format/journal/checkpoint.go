@@ -409,6 +409,7 @@ func (l *loader) add(k kept) error {
 	l.last = e.ID
 	l.known++
 	l.state.swap(e.ID, nil, e, false)
+	e.revisions(func(r id.Revision) { l.state.held[r]++ })
 	return nil
 }
 

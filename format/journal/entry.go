@@ -1,9 +1,10 @@
 package journal
 
 import (
-	"bytes"
+	"cmp"
 	"crypto/ed25519"
 	"crypto/sha256"
+	"encoding/binary"
 	"fmt"
 	"slices"
 
@@ -28,13 +29,13 @@ type Outer struct {
 	Seq            int64         `cbor:"2,keyasint"`
 	Epoch          int64         `cbor:"3,keyasint"`
 	Previous       Hash          `cbor:"4,keyasint"`
-	Added          []id.Revision `cbor:"5,keyasint,omitempty" most:"65536"` // MaxIDs
-	Dropped        []id.Revision `cbor:"6,keyasint,omitempty" most:"65536"`
-	FoldersAdded   []id.Folder   `cbor:"7,keyasint,omitempty" most:"65536"`
-	FoldersDropped []id.Folder   `cbor:"8,keyasint,omitempty" most:"65536"`
+	Added          []id.Revision `cbor:"5,keyasint,omitempty"`
+	Dropped        []id.Revision `cbor:"6,keyasint,omitempty"`
+	FoldersAdded   []id.Folder   `cbor:"7,keyasint,omitempty"`
+	FoldersDropped []id.Folder   `cbor:"8,keyasint,omitempty"`
 	Sealed         []byte        `cbor:"9,keyasint"`
 	Start          *Start        `cbor:"10,keyasint,omitempty"`
-	Pages          []Hash        `cbor:"11,keyasint,omitempty" most:"4096"` // MaxPages
+	Pages          []Hash        `cbor:"11,keyasint,omitempty"`
 
 	hash    Hash // of the envelope
 	byAdmin bool // the signature is the admin key's
@@ -60,25 +61,116 @@ type envelope struct {
 }
 
 // parseEnvelope decodes an entry's envelope, which has one form: an unknown key,
-// which the signature does not cover, would give one entry two hashes.
+// which the signature does not cover, would give one entry two hashes. The
+// result is a view of raw.
 func parseEnvelope(raw []byte) (envelope, error) {
-	e, err := wire.ParseMax(raw, MaxEntry)
-	if err != nil {
+	var e envelope
+	r := wire.NewReader(raw, MaxEntry, true)
+	m := r.Map()
+	for m.Next() {
+		switch m.Key {
+		case 1:
+			e.Type = r.Text()
+		case 2:
+			r.Fixed(e.Key[:])
+		case 3:
+			e.Payload = r.Bytes()
+		case 4:
+			e.Signature = r.Bytes()
+		default:
+			m.Unknown()
+		}
+	}
+	m.Need(0b1_1110)
+	if r.OK() && len(e.Signature) != ed25519.SignatureSize {
+		r.Fail("signature of %d bytes", len(e.Signature))
+	}
+	if err := r.End(); err != nil {
 		return envelope{}, err
 	}
-	if !bytes.Equal(wire.Marshal(e), raw) {
-		return envelope{}, fmt.Errorf("%w: an envelope with more than it has", ErrEncoding)
-	}
-	return envelope{Envelope: e, hash: sha256.Sum256(raw)}, nil
+	e.hash = sha256.Sum256(raw)
+	return e, nil
 }
 
-// decodeOuter decodes a payload; nothing in it may be believed yet.
+// decodeOuter decodes a payload; nothing in it may be believed yet. Sealed is a
+// view of it.
 func decodeOuter(payload []byte) (*Outer, error) {
 	o := &Outer{}
-	if err := wire.Unmarshal(payload, MaxEntry, o); err != nil {
-		return nil, err
+	r := wire.NewReader(payload, MaxEntry, false)
+	m := r.Map()
+	for m.Next() {
+		switch m.Key {
+		case 1:
+			r.Fixed(o.Folder[:])
+		case 2:
+			o.Seq = r.Uint()
+		case 3:
+			o.Epoch = r.Uint()
+		case 4:
+			r.Fixed(o.Previous[:])
+		case 5:
+			o.Added = readIDs[id.Revision](r)
+		case 6:
+			o.Dropped = readIDs[id.Revision](r)
+		case 7:
+			o.FoldersAdded = readIDs[id.Folder](r)
+		case 8:
+			o.FoldersDropped = readIDs[id.Folder](r)
+		case 9:
+			o.Sealed = r.Bytes()
+		case 10:
+			o.Start = readStart(r)
+		case 11:
+			o.Pages = readHashes(r)
+		default:
+			m.Unknown()
+		}
 	}
-	return o, o.check()
+	m.Need(0b10_0001_1110)
+	if r.OK() {
+		r.Note(o.check())
+	}
+	return o, r.End()
+}
+
+// readIDs makes room for as many as are announced, which is no more than there
+// are bytes for: MaxIDs of 16 bytes.
+func readIDs[T ~[id.Size]byte](r *wire.Reader) []T {
+	out := make([]T, r.Array(MaxIDs))
+	for i := range out {
+		r.Fixed(out[i][:])
+	}
+	r.Leave()
+	return out
+}
+
+func readHashes(r *wire.Reader) []Hash {
+	out := make([]Hash, r.Array(MaxPages))
+	for i := range out {
+		r.Fixed(out[i][:])
+	}
+	r.Leave()
+	return out
+}
+
+func readStart(r *wire.Reader) *Start {
+	s := &Start{}
+	m := r.Map()
+	for m.Next() {
+		switch m.Key {
+		case 1:
+			r.Fixed(s.Write[:])
+		case 2:
+			r.Fixed(s.Admin[:])
+		case 3:
+			s.Handover = &[ed25519.SignatureSize]byte{}
+			r.Fixed(s.Handover[:])
+		default:
+			m.Unknown()
+		}
+	}
+	m.Need(0b110)
+	return s
 }
 
 func (o *Outer) check() error {
@@ -101,7 +193,13 @@ func (o *Outer) check() error {
 	return nil
 }
 
-func compareIDs[T ~[id.Size]byte](a, b T) int { return bytes.Compare(a[:], b[:]) }
+// compareIDs orders ids as bytes.
+func compareIDs[T ~[id.Size]byte](a, b T) int {
+	if c := cmp.Compare(binary.BigEndian.Uint64(a[:8]), binary.BigEndian.Uint64(b[:8])); c != 0 {
+		return c
+	}
+	return cmp.Compare(binary.BigEndian.Uint64(a[8:]), binary.BigEndian.Uint64(b[8:]))
+}
 
 func ascending[T ~[id.Size]byte](ids []T) error {
 	for i := 1; i < len(ids); i++ {

@@ -137,7 +137,8 @@ func (op *Operation) checkDescriptor() error {
 }
 
 // readOperation takes the next value of r for an operation, which it checks.
-func readOperation(r *wire.Reader, op *Operation) {
+// entry is where the operation's entry goes, if it has one.
+func readOperation(r *wire.Reader, op *Operation, entry *id.Entry) {
 	var has uint64
 	m := r.Map()
 	for m.Next() {
@@ -146,7 +147,8 @@ func readOperation(r *wire.Reader, op *Operation) {
 			op.What = What(r.Uint())
 			continue
 		case 2:
-			op.Entry = fixed[id.Entry](r)
+			op.Entry = entry
+			r.Fixed(entry[:])
 		case 3:
 			op.Descriptor = descriptor.Read(r)
 		case 4:

@@ -142,7 +142,7 @@ func (o *Opener) author(outer *Outer, b body) error {
 	switch {
 	case key == nil && o.Signed:
 		return alarm(outer.Folder, BadAuthor, outer.Seq, wrong("by no member who is known"))
-	case key != nil && !b.Author.verify(outer.place(), b.digest, key):
+	case key != nil && !b.Author.verify(outer.place(), b.encoded, key):
 		return alarm(outer.Folder, BadAuthor, outer.Seq, nil)
 	}
 	return nil

@@ -79,26 +79,32 @@ func AppendHead(b []byte, major byte, n uint64) []byte {
 // Rest are the bytes that were not read yet.
 func (r *Reader) Rest() []byte { return r.b }
 
-func (r *Reader) head() head {
+// head reads a head; after a fault it is that of no value that is wanted.
+func (r *Reader) head() (major byte, arg uint64) {
+	if len(r.b) > 0 && r.b[0]&31 < 24 { // most are one byte
+		first := r.b[0]
+		r.b = r.b[1:]
+		return first >> 5, uint64(first & 31)
+	}
 	if r.err != nil {
-		return head{major: majorTag}
+		return majorTag, 0
 	}
 	h, rest, err := readHead(r.b)
 	if err != nil {
 		r.Fail("%w", err)
-		return head{major: majorTag}
+		return majorTag, 0
 	}
 	r.b = rest
-	return h
+	return h.major, h.arg
 }
 
-func (r *Reader) expect(major byte) uint64 {
-	h := r.head()
-	if h.major != major {
+func (r *Reader) expect(want byte) uint64 {
+	major, arg := r.head()
+	if major != want {
 		r.Fail("%w", errKind)
 		return 0
 	}
-	return h.arg
+	return arg
 }
 
 // Uint reads an integer from 0 to 2^53-1.
@@ -113,19 +119,19 @@ func (r *Reader) Uint() int64 {
 
 // Int reads an integer whose absolute value is below 2^53.
 func (r *Reader) Int() int64 {
-	h := r.head()
-	if h.major > majorNegative {
+	major, arg := r.head()
+	if major > majorNegative {
 		r.Fail("%w", errKind)
 		return 0
 	}
-	if err := checkInteger(h); err != nil {
+	if err := checkInteger(head{major: major, arg: arg}); err != nil {
 		r.Fail("%w", err)
 		return 0
 	}
-	if h.major == majorNegative {
-		return -1 - int64(h.arg)
+	if major == majorNegative {
+		return -1 - int64(arg)
 	}
-	return int64(h.arg)
+	return int64(arg)
 }
 
 func (r *Reader) take(n uint64) []byte {
@@ -152,13 +158,16 @@ func (r *Reader) Fixed(dst []byte) {
 }
 
 // Text reads a text that is not empty.
-func (r *Reader) Text() string {
+func (r *Reader) Text() string { return string(r.TextBytes()) }
+
+// TextBytes is Text as a view.
+func (r *Reader) TextBytes() []byte {
 	b := r.take(r.expect(majorText))
 	if len(b) == 0 || !utf8.Valid(b) {
 		r.Fail("text is empty or not UTF-8")
-		return ""
+		return nil
 	}
-	return string(b)
+	return b
 }
 
 // True reads the value true: false is never written.
@@ -224,17 +233,17 @@ func (p *Pairs) Next() bool {
 		return false
 	}
 	p.left--
-	h := p.r.head()
-	if h.major != majorUint || h.arg > MaxInt {
+	major, key := p.r.head()
+	if major != majorUint || key > MaxInt {
 		p.r.Fail("a key that is negative or no integer")
 		return false
 	}
-	if int64(h.arg) <= p.Key {
+	if int64(key) <= p.Key {
 		p.r.Fail("keys not sorted, or one twice")
 		return false
 	}
-	p.Key = int64(h.arg)
-	p.seen |= 1 << min(h.arg, 63)
+	p.Key = int64(key)
+	p.seen |= 1 << min(key, 63)
 	return p.r.err == nil
 }
 
