@@ -228,3 +228,5 @@ var (
 	_ = binary.BigEndian
 	_ = testing.Short
 )
+
+func hashOf(b []byte) Hash { return sha256.Sum256(b) }

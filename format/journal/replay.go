@@ -92,6 +92,7 @@ func (s *State) Apply(raw []byte, o *Opener) (*Outer, error) {
 	if err := o.author(outer, b); err != nil {
 		return nil, err
 	}
+	s.begin()
 	if err := s.do(outer, b.Operations); err != nil {
 		s.takeBack()
 		return nil, err
@@ -184,7 +185,6 @@ func rights(outer *Outer, ops []Operation) error {
 // applyAll does all operations of one entry. A failure leaves the state changed:
 // the caller takes it back.
 func (s *State) applyAll(start *Start, at place, ops []Operation) error {
-	s.begin()
 	c := change{State: s, first: true}
 	for i := range ops {
 		if err := c.apply(&ops[i]); err != nil {

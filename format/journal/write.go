@@ -105,6 +105,7 @@ func (s *State) try(d draft, at place) (effect, error) {
 			}
 		}
 	}
+	s.begin()
 	defer s.takeBack()
 	if err := s.applyAll(d.start, at, d.ops); err != nil {
 		return effect{}, fmt.Errorf("journal: %w", err)
