@@ -200,9 +200,9 @@ func (s *State) verifyCheckpoint(outer *Outer, op Operation) error {
 var errPages = errors.New("the pages are not in their one form")
 
 // Load is the state that the checkpoint holds which naming, an entry not applied
-// yet, names. fetch gives the sealed page with that hash. The state is held
-// against the anchor; that somebody who may write vouches for the checkpoint is
-// known once naming was applied to it, which is for the caller to do next.
+// yet, names. fetch gives the sealed page with that hash. That somebody who may
+// write vouches for the checkpoint is known once naming was applied to it, which
+// is for the caller to do next, with the entries after it; then Settled.
 func Load(anchor Anchor, naming []byte, o *Opener, fetch func(Hash) ([]byte, error)) (*State, error) {
 	e, err := parseEnvelope(naming)
 	if err != nil {
@@ -231,6 +231,9 @@ func Load(anchor Anchor, naming []byte, o *Opener, fetch func(Hash) ([]byte, err
 	}
 	if err := l.finish(); err != nil {
 		return nil, alarm(anchor.Folder, BadCheckpoint, outer.Seq, err)
+	}
+	if anchor.Epoch > l.epoch { // it begins in an entry to come: Settled tells
+		return l.state, nil
 	}
 	return l.state, l.state.Hold(anchor)
 }

@@ -114,6 +114,22 @@ func (s *State) Hold(a Anchor) error {
 	return nil
 }
 
+// Settled tells, once a server has given all entries that it says it has, whether
+// the journal has come to the anchor that the state began with, and to what
+// Expect was told. Before that nothing in the state is to be believed.
+func (s *State) Settled() error {
+	if s.chain.Seq == 0 {
+		return alarm(s.chain.Folder, Missing, 0, wrong("there is no journal"))
+	}
+	if err := s.Hold(s.anchor); err != nil {
+		return err
+	}
+	if s.chain.Seq < s.expected.Seq {
+		return alarm(s.chain.Folder, Rollback, s.chain.Seq, wrong("entry %d was seen", s.expected.Seq))
+	}
+	return nil
+}
+
 // Expect holds what is replayed from here on against h, which was seen before: a
 // pin, or a head. A state that is beyond h already is held against it by Bridge.
 func (s *State) Expect(h Head) error {

@@ -10,7 +10,7 @@ import (
 )
 
 // full is a journal with a file, a file with a version, one in the trash, and a folder.
-func full(t *testing.T) *maker {
+func full(t tb) *maker {
 	m := newMaker(t, 1).add(put(1, "a", 1), put(2, "b", 2), put(3, "t", 3)).add(put(2, "b", 4), RemoveOn(entryID(3), 9))
 	return m.add(PutFolder(entryID(4), folderOf("d"), fixedChild(t, m.place(), placeOf(folderID(2), 1), true))).called(fullName)
 }

@@ -210,7 +210,7 @@ func replayCase(t *testing.T, c replayVector) {
 			t.Fatalf("entry %d: %v", i, err)
 		}
 	}
-	if err := s.Hold(a); err != nil {
+	if err := s.Settled(); err != nil {
 		t.Fatal(err)
 	}
 	head, digest := s.Head(), s.Digest()
