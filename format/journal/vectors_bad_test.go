@@ -183,9 +183,40 @@ func badEffects(t *testing.T) []replayVector {
 	} {
 		cases = append(cases, m.bad(c.name, "operations", m.entry(forged{}, c.ops...)))
 	}
+	cases = append(cases, sealedBefore(t)...)
 	cases = append(cases, badRekeys(t, m)...)
 	cases = append(cases, disagreements(t, m, head)...)
 	return cases
+}
+
+// sealedBefore are keys of folders that were sealed in the epoch before, for who
+// was removed with it.
+func sealedBefore(t *testing.T) []replayVector {
+	m := newMaker(t, 1)
+	m.add(PutFolder(entryID(4), folderOf("d"), fixedChild(t, m.place(), placeOf(folderID(2), 1), true)))
+	old := m.place()
+	m.add(m.nextEpoch())
+	before := func(n int) Child {
+		c := fixedChild(t, m.place(), placeOf(folderID(n), 1), true)
+		sealed := fixedChild(t, old, placeOf(folderID(n), 1), true)
+		c.Parent, c.SealedRead, c.SealedWrite = sealed.Parent, sealed.SealedRead, sealed.SealedWrite
+		return c
+	}
+	moved, adminless := before(3), fixedChild(t, m.place(), placeOf(folderID(3), 1), true)
+	adminless.AdminEpoch, adminless.SealedAdmin = 1, nil
+	later := fixedChild(t, m.place(), placeOf(folderID(3), 1), true)
+	later.AdminEpoch = 3
+	d := folderOf("n")
+	moveIn := func(c Child) Operation {
+		return Operation{What: OpMoveIn, Entry: ptr(entryID(9)), Descriptor: &d, Child: &c, Folder: ptr(folderID(8))}
+	}
+	return []replayVector{
+		m.bad("put of a folder sealed in the epoch before", "operations", m.entry(forged{}, PutFolder(entryID(9), d, before(3)))),
+		m.bad("move in of a folder sealed in the epoch before", "operations", m.entry(forged{}, moveIn(moved))),
+		m.bad("re-key sealed in the epoch before", "operations", m.entry(forged{}, RekeyChild(entryID(4), before(2)))),
+		m.bad("move in of a folder that has not the admin key of that epoch", "operations", m.entry(forged{}, moveIn(adminless))),
+		m.bad("move in of a folder whose admin key is of an epoch to come", "operations", m.entry(forged{}, moveIn(later))),
+	}
 }
 
 func badRekeys(t *testing.T, m *maker) []replayVector {

@@ -78,6 +78,13 @@ func TestEntriesOfAnySize(t *testing.T) {
 	if allocated := testing.AllocsPerRun(1, func() { _, _, _ = chain.Check(huge) }); allocated > 20 {
 		t.Fatalf("%.0f allocations for an entry that is too large", allocated)
 	}
+	for more, want := range []error{nil, Encoding} { // as large as allowed, and one byte more
+		m := newMaker(t, 1)
+		fill := MaxEntry + more - len(m.entry(forged{extra: node{64: make([]byte, 1<<20)}}, put(1, "a", 1))) + 1<<20
+		if _, _, err := m.state.Chain().Check(m.entry(forged{extra: node{64: make([]byte, fill)}}, put(1, "a", 1))); !errors.Is(err, want) {
+			t.Fatalf("%d bytes beyond the limit: %v", more, err)
+		}
+	}
 	var ops []Operation
 	for n := range 9000 {
 		ops = append(ops, put(n, fmt.Sprint("file ", n), n))
