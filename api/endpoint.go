@@ -47,11 +47,13 @@ const (
 	AuthUpload
 	// AuthManage: the link's management secret.
 	AuthManage
+	// AuthAccount: the token of an account's session.
+	AuthAccount
 )
 
 // String is the name in generated documents.
 func (a Auth) String() string {
-	return [...]string{AuthNone: "none", AuthUpload: "upload", AuthManage: "manage"}[a]
+	return [...]string{AuthNone: "none", AuthUpload: "upload", AuthManage: "manage", AuthAccount: "account"}[a]
 }
 
 // Info describes one endpoint.

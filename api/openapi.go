@@ -37,8 +37,9 @@ func OpenAPI(docs Docs) []byte {
 		"components": object{
 			"schemas": schemas(docs),
 			"securitySchemes": object{
-				AuthUpload.String(): object{"type": "http", "scheme": "bearer", "description": "The upload's secret, given when it was opened."},
-				AuthManage.String(): object{"type": "http", "scheme": "bearer", "description": "The link's management secret."},
+				AuthUpload.String():  object{"type": "http", "scheme": "bearer", "description": "The upload's secret, given when it was opened."},
+				AuthManage.String():  object{"type": "http", "scheme": "bearer", "description": "The link's management secret."},
+				AuthAccount.String(): object{"type": "http", "scheme": "bearer", "description": "The token of an account's session."},
 			},
 		},
 	}

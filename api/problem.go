@@ -37,6 +37,11 @@ const (
 	LinkUsedUp         Code = "link-used-up"
 	LinkRevoked        Code = "link-revoked"
 	SessionInvalid     Code = "session-invalid"
+	NameTaken          Code = "name-taken"
+	WorkInvalid        Code = "work-invalid"
+	StepInvalid        Code = "step-invalid"
+	LoginFailed        Code = "login-failed"
+	AccountSessionOver Code = "account-session-over"
 	InviteInvalid      Code = "invite-invalid"
 	DeclarationInvalid Code = "declaration-invalid"
 	NodeUnknown        Code = "node-unknown"
@@ -83,6 +88,11 @@ var statuses = map[Code]struct {
 	LinkUsedUp:         {410, "This link's downloads are used up"},
 	LinkRevoked:        {410, "The sender has revoked this link"},
 	SessionInvalid:     {403, "This download session is over"},
+	NameTaken:          {409, "Somebody has this name"},
+	WorkInvalid:        {403, "The proof of work is wrong"},
+	StepInvalid:        {409, "This step is no longer good; begin again"},
+	LoginFailed:        {403, "Wrong name or password"},
+	AccountSessionOver: {401, "The session has ended; log in again"},
 	InviteInvalid:      {403, "The invite is unknown, used or expired"},
 	DeclarationInvalid: {422, "The node's declaration does not hold"},
 	NodeUnknown:        {403, "This node is not a member"},

@@ -160,7 +160,7 @@ export interface EndpointInfo {
   /** Path with {names} for its values. */
   path: string;
   /** The secret in "Authorization: Bearer": none, the upload's, or the link's management secret. */
-  auth: 'none' | 'upload' | 'manage';
+  auth: 'none' | 'upload' | 'manage' | 'account';
   /** Greatest request body in bytes, 0 where there is none. */
   maxBody: number;
   timeoutMs: number;

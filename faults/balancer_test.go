@@ -157,7 +157,7 @@ func (s *service) copyKeys(n int) {
 	if err := os.Mkdir(s.folder(n), 0o700); err != nil {
 		s.t.Fatal(err)
 	}
-	for _, name := range []string{"ticket.key", "order.key"} {
+	for _, name := range []string{"ticket.key", "order.key", "accounts.key"} {
 		raw, err := os.ReadFile(filepath.Join(s.folder(0), name))
 		if err == nil {
 			err = os.WriteFile(filepath.Join(s.folder(n), name), raw, 0o600)

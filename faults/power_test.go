@@ -129,7 +129,7 @@ func TestPowerCutAfterTheFirstStart(t *testing.T) {
 	first := start(t, "server", programs.holdfast, "server", "--data", data, "--listen", "127.0.0.1:0")
 	keys := func() string {
 		var all strings.Builder
-		for _, name := range []string{"ticket.key", "order.key"} {
+		for _, name := range []string{"ticket.key", "order.key", "accounts.key"} {
 			raw, err := os.ReadFile(filepath.Join(data, name))
 			if err != nil {
 				t.Fatal(err)

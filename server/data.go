@@ -11,6 +11,7 @@ import (
 	"golang.org/x/time/rate"
 
 	"holdfast/format/id"
+	"holdfast/server/internal/account"
 	"holdfast/server/internal/keys"
 	"holdfast/server/internal/store"
 )
@@ -66,6 +67,35 @@ func identify(ctx context.Context, s *store.Store, d Data) (keys.Keys, error) {
 	}
 	return mine, nil
 }
+
+// accountsSecret returns the secret that the service's accounts rest on. The first
+// server to have accounts makes it; others are given copies.
+func accountsSecret(ctx context.Context, s *store.Store, d Data) (account.Secret, error) {
+	named, err := s.AccountsKey(ctx)
+	if err != nil {
+		return account.Secret{}, err
+	}
+	get := keys.LoadAccounts
+	if named != (id.Bytes32{}) {
+		get = keys.ReadAccounts
+	}
+	mine, err := get(d.Dir)
+	if errors.Is(err, keys.ErrMissing) {
+		return account.Secret{}, fmt.Errorf("%w: %w, and the database belongs to a service that has accounts: %s", ErrConfig, err, copyAccounts)
+	}
+	if err != nil {
+		return account.Secret{}, err
+	}
+	if named, err = s.NameAccountsKey(ctx, public(mine)); err != nil {
+		return account.Secret{}, err
+	}
+	if named != public(mine) {
+		return account.Secret{}, fmt.Errorf("%w: the key of accounts in %s is not that of the service that the database belongs to: %s", ErrConfig, d.Dir, copyAccounts)
+	}
+	return account.SecretOf([32]byte(mine.Seed())), nil
+}
+
+const copyAccounts = "copy " + keys.AccountsFile + " from the data directory of one of its servers, or from the backup; with another one nobody can log in"
 
 const copyKeys = "copy " + keys.TicketFile + " and " + keys.OrderFile + " from the data directory of one of its servers, or from the backup; nodes accept no other"
 

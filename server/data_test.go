@@ -59,3 +59,44 @@ func TestKeysAreTheDatabases(t *testing.T) {
 		t.Error("with its own again:", err)
 	}
 }
+
+// TestAccountsKeyIsTheDatabases: with another key nobody could log in, so that a server
+// does not start with one, nor makes one where the service has one.
+func TestAccountsKeyIsTheDatabases(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "first")
+	open := func() error {
+		s, err := server.New(server.Config{DataDir: dir})
+		if err == nil {
+			err = s.Close()
+		}
+		return err
+	}
+	if err := open(); err != nil {
+		t.Fatal(err)
+	}
+	file := filepath.Join(dir, "accounts.key")
+	good, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for what, spoil := range map[string]func() error{
+		"without it": func() error { return os.Remove(file) },
+		"with another one": func() error {
+			other, err := os.ReadFile(filepath.Join(dir, "order.key"))
+			return errors.Join(err, os.WriteFile(file, other, 0o600))
+		},
+	} {
+		if err := spoil(); err != nil {
+			t.Fatal(err)
+		}
+		if err := open(); !errors.Is(err, server.ErrConfig) || !strings.Contains(err.Error(), "copy accounts.key") {
+			t.Errorf("%s: %v", what, err)
+		}
+		if err := os.WriteFile(file, good, 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := open(); err != nil {
+		t.Error(err)
+	}
+}

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"holdfast/certs"
+	"holdfast/server/internal/account"
 	"holdfast/server/internal/dir"
 	"holdfast/server/internal/fleet"
 	"holdfast/server/internal/httpapi"
@@ -92,10 +93,18 @@ func (s *Server) open() (err error) {
 	}
 	uploads := upload.New(s.store, uploadFleet{s.fleet}, signing.Ticket, s.cfg.Limits.forUploads(), s.cfg.Now)
 	links := share.New(s.store, shareFleet{s.fleet}, signing.Ticket, s.cfg.Now)
-	s.sweep = s.newSweep(uploads, links)
+	secret, err := accountsSecret(ctx, s.store, data)
+	if err != nil {
+		return err
+	}
+	accounts, err := account.New(s.store, secret, s.cfg.Now)
+	if err != nil {
+		return err
+	}
+	s.sweep = s.newSweep(uploads, links, accounts)
 	mux := http.NewServeMux()
 	mux.Handle("/api/", httpapi.New(httpapi.Config{
-		Uploads: uploads, Links: links, Fleet: s.fleet, Software: s.cfg.Software, Log: s.cfg.Log,
+		Uploads: uploads, Links: links, Accounts: accounts, Fleet: s.fleet, Software: s.cfg.Software, Log: s.cfg.Log,
 	}))
 	if err := s.addPages(mux); err != nil {
 		return err
@@ -104,7 +113,7 @@ func (s *Server) open() (err error) {
 	return nil
 }
 
-func (s *Server) newSweep(uploads *upload.Service, links *share.Service) *loop.Loop {
+func (s *Server) newSweep(uploads *upload.Service, links *share.Service, accounts *account.Service) *loop.Loop {
 	return loop.New("sweep", s.store, s.cfg.Now, s.cfg.Log,
 		loop.Step{Name: "expire links", Run: links.ExpireLinks},
 		loop.Step{Name: "finish used-up links", Run: links.FinishLinks},
@@ -112,6 +121,7 @@ func (s *Server) newSweep(uploads *upload.Service, links *share.Service) *loop.L
 		loop.Step{Name: "release uploads", Run: uploads.Release},
 		loop.Step{Name: "drop sessions", Run: links.DropSessions},
 		loop.Step{Name: "drop tries", Run: links.DropTries},
+		loop.Step{Name: "drop leftovers of accounts", Run: accounts.DropLeftovers},
 		loop.Step{Name: "forget closed uploads", Run: uploads.Forget},
 		loop.Step{Name: "forget orders that are done", Run: s.fleet.ForgetOrders},
 		loop.Step{Name: "empty the write-ahead log", Run: func(ctx context.Context, _ int) (int, error) { return 0, s.store.Scrub(ctx) }},

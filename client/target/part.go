@@ -17,6 +17,7 @@ type Part struct {
 	local  string // final
 	name   string // for now
 	file   *os.File
+	past   *uncached
 }
 
 // Final is what a file gets with its name.
@@ -41,6 +42,7 @@ func (f *Folder) Part(local string, revision id.Revision) (*Part, error) {
 		if err == nil {
 			var same bool
 			if same, err = p.stands(); same && err == nil {
+				p.past = f.past(name, file)
 				return p, nil
 			}
 		}
@@ -82,9 +84,21 @@ func (p *Part) Size() (int64, error) {
 // ReadAt implements io.ReaderAt.
 func (p *Part) ReadAt(b []byte, off int64) (int, error) { return p.file.ReadAt(b, off) }
 
-// WriteAt implements io.WriterAt.
+// WriteAt implements io.WriterAt. What lies in memory as in the file, as that of a
+// Run does, is written past the page cache but for its ends.
 func (p *Part) WriteAt(b []byte, off int64) (int, error) {
-	n, err := p.file.WriteAt(b, off)
+	from, to, err := p.past.writeAt(b, off)
+	n := 0
+	if err == nil && from > 0 {
+		n, err = p.file.WriteAt(b[:from], off)
+	}
+	if err == nil {
+		n = to
+		if to < len(b) {
+			n, err = p.file.WriteAt(b[to:], off+int64(to))
+			n += to
+		}
+	}
 	return n, p.fail(err)
 }
 
@@ -99,11 +113,13 @@ func (p *Part) fail(err error) error {
 }
 
 // Keep closes the file for a later try.
-func (p *Part) Keep() error { return p.fail(p.file.Close()) }
+func (p *Part) Keep() error { return p.fail(p.close()) }
+
+func (p *Part) close() error { return errors.Join(p.past.close(), p.file.Close()) }
 
 // Discard removes the file.
 func (p *Part) Discard() error {
-	return p.fail(errors.Join(p.folder.root.Remove(native(p.name)), p.file.Close()))
+	return p.fail(errors.Join(p.folder.root.Remove(native(p.name)), p.close()))
 }
 
 // Finish gives the file its name: in one step, and over nothing unless forced.
@@ -115,7 +131,7 @@ func (p *Part) Finish(f Final) error {
 	if err := p.rename(f.Force); err != nil {
 		return p.fail(err)
 	}
-	return p.fail(p.file.Close())
+	return p.fail(p.close())
 }
 
 // dress gives the file mode and time before anyone sees it.

@@ -112,8 +112,13 @@ func (a *assembly) fetch(ctx context.Context, i int, buf []byte) error {
 	if err != nil {
 		return err
 	}
-	at := seal.PieceStart(i)
-	last := i == a.r.pieces-1
+	run := a.part.Run(seal.PieceStart(i))
+	return errors.Join(a.open(run, i, data), run.End())
+}
+
+// open opens the segments of a piece into a run.
+func (a *assembly) open(run *target.Run, i int, data []byte) error {
+	at, last := seal.PieceStart(i), i == a.r.pieces-1
 	for from := 0; from < len(data); from += seal.SegmentSize {
 		to := min(from+seal.SegmentSize, len(data))
 		sealed := data[from:to]
@@ -121,11 +126,11 @@ func (a *assembly) fetch(ctx context.Context, i int, buf []byte) error {
 			sealed = sealed[seal.HeaderSize:]
 		}
 		index := i*(blob.MaxSize/seal.SegmentSize) + from/seal.SegmentSize
-		text, err := a.opener.OpenSegment(sealed[:0], sealed, uint32(index), last && to == len(data))
+		text, err := a.opener.OpenSegment(run.Next(), sealed, uint32(index), last && to == len(data))
 		if err != nil {
 			return integrity(err)
 		}
-		if err := a.write(text, at); err != nil {
+		if err := a.write(run, text, at); err != nil {
 			return err
 		}
 		at += int64(len(text))
@@ -134,20 +139,19 @@ func (a *assembly) fetch(ctx context.Context, i int, buf []byte) error {
 }
 
 // write writes plaintext as far as it is the file's; behind that are zeros.
-func (a *assembly) write(text []byte, at int64) error {
-	mine := max(0, min(int64(len(text)), a.r.content.Size-at))
+func (a *assembly) write(run *target.Run, text []byte, at int64) error {
+	mine := int(max(0, min(int64(len(text)), a.r.content.Size-at)))
 	for _, b := range text[mine:] {
 		if b != 0 {
 			a.dirty.Store(true)
 			break
 		}
 	}
-	if mine == 0 {
-		return nil
+	if err := run.Add(mine); err != nil {
+		return err
 	}
-	n, err := a.part.WriteAt(text[:mine], at)
-	a.v.s.report.progress(Written, int64(n))
-	return err
+	a.v.s.report.progress(Written, int64(mine))
+	return nil
 }
 
 // upTo reads no further than the file will be long.

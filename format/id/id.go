@@ -54,7 +54,7 @@ type (
 	Handle = ID[handleKind]
 	// Key names an Ed25519 public key.
 	Key = ID[keyKind]
-	// Account is an account's handle.
+	// Account is an account's handle, drawn by its owner's program.
 	Account = ID[accountKind]
 	// Folder names a folder across its epochs.
 	Folder = ID[folderKind]

@@ -19,10 +19,6 @@ func full(t tb) *maker {
 func badOperations(t *testing.T) []replayVector {
 	m := full(t)
 	op := opNode(t, put(9, "n", 9))
-	descriptorOf := func(pairs ...any) node { return with(op[3].(node), pairs...) }
-	child := opNode(t, PutFolder(entryID(9), folderOf("n"), fixedChild(t, m.place(), placeOf(folderID(3), 1), true)))
-	childOf := func(pairs ...any) node { return with(child, 4, with(child[4].(node), pairs...)) }
-	version := []any{node{1: op[3].(node)[3]}}
 	cases := []replayVector{
 		m.bad("sealed under another key", "operations", m.entry(forged{keys: ptr(otherRead(m))}, put(9, "n", 9))),
 		m.bad("sealed for another place", "operations", m.entry(forged{outer: func(o *Outer) {
@@ -35,10 +31,25 @@ func badOperations(t *testing.T) []replayVector {
 		}}, put(9, "n", 9))),
 		m.bad("sealed part empty", "operations", m.entry(forged{outer: func(o *Outer) { o.Sealed = []byte{} }}, put(9, "n", 9))),
 	}
-	for _, c := range []struct {
-		name  string
-		plain []byte
-	}{
+	for _, c := range append(badBodies(t, op), badFields(t, m, op)...) {
+		bad := m.bad(c.name, "operations", m.entry(forged{plain: c.plain}))
+		if len(c.plain) > 1<<16 {
+			bad.Entries[0] = golden.Beside(t, "journal-replay-"+strings.ReplaceAll(c.name, " ", "-")+".bin", bad.Entries[0].Bytes)
+		}
+		cases = append(cases, bad)
+	}
+	return cases
+}
+
+// sealed is a plaintext that is none.
+type sealed struct {
+	name  string
+	plain []byte
+}
+
+// badBodies are wrong as a whole; op is a right operation.
+func badBodies(t *testing.T, op node) []sealed {
+	return []sealed{
 		{"nothing sealed", []byte{}},
 		{"three bytes sealed", []byte{0, 0, 0}},
 		{"length beyond the end", append([]byte{0, 0, 1, 0}, make([]byte, 252)...)},
@@ -54,6 +65,16 @@ func badOperations(t *testing.T) []replayVector {
 		{"author with a signature of 63 bytes", padPlain(wire.Marshal(node{1: []any{op}, 2: node{1: run(1, 16), 2: make([]byte, 63)}}))},
 		{"author without an account", padPlain(wire.Marshal(node{1: []any{op}, 2: node{2: make([]byte, 64)}}))},
 		{"byte after the body", padPlain(append(wire.Marshal(node{1: []any{op}}), 0))},
+	}
+}
+
+// badFields are operations with something missing, more, or out of range.
+func badFields(t *testing.T, m *maker, op node) []sealed {
+	descriptorOf := func(pairs ...any) node { return with(op[3].(node), pairs...) }
+	child := opNode(t, PutFolder(entryID(9), folderOf("n"), fixedChild(t, m.place(), placeOf(folderID(3), 1), true)))
+	childOf := func(pairs ...any) node { return with(child, 4, with(child[4].(node), pairs...)) }
+	version := []any{node{1: op[3].(node)[3]}}
+	return []sealed{
 		{"operation without a kind", bodyOf(with(op, 1, nil))},
 		{"kind 0", bodyOf(with(op, 1, 0))},
 		{"kind 14", bodyOf(with(op, 1, 14))},
@@ -96,14 +117,7 @@ func badOperations(t *testing.T) []replayVector {
 		{"head without a seq", bodyOf(node{1: 12, 8: run(0, 16), 10: make([]byte, 32)})},
 		{"head of seq 0", bodyOf(node{1: 12, 8: run(0, 16), 9: 0, 10: make([]byte, 32)})},
 		{"forgotten head with a seq", bodyOf(node{1: 13, 8: run(0, 16), 9: 1})},
-	} {
-		bad := m.bad(c.name, "operations", m.entry(forged{plain: c.plain}))
-		if len(c.plain) > 1<<16 {
-			bad.Entries[0] = golden.Beside(t, "journal-replay-"+strings.ReplaceAll(c.name, " ", "-")+".bin", bad.Entries[0].Bytes)
-		}
-		cases = append(cases, bad)
 	}
-	return cases
 }
 
 func entryBytes(n int) []byte { e := entryID(n); return e[:] }

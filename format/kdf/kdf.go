@@ -17,6 +17,23 @@ const (
 	LinkRecord = "holdfast/v1/link-record"
 	ChildWrite = "holdfast/v1/child-write-key"
 	ChildAdmin = "holdfast/v1/child-admin-key"
+
+	IdentitySign = "holdfast/v1/identity-sign"
+	IdentityBox  = "holdfast/v1/identity-box"
+	RootFolder   = "holdfast/v1/root-folder"
+	RootRead     = "holdfast/v1/root-read"
+	RootWrite    = "holdfast/v1/root-write"
+	RootAdmin    = "holdfast/v1/root-admin"
+	HeadsFolder  = "holdfast/v1/heads-folder"
+	HeadsRead    = "holdfast/v1/heads-read"
+	HeadsWrite   = "holdfast/v1/heads-write"
+	HeadsAdmin   = "holdfast/v1/heads-admin"
+	Settings     = "holdfast/v1/settings"
+	WrapPassword = "holdfast/v1/wrap-password"
+	WrapPhrase   = "holdfast/v1/wrap-phrase"
+	WrapPasskey  = "holdfast/v1/wrap-passkey"
+	PhraseAuth   = "holdfast/v1/phrase-auth"
+	Message      = "holdfast/v1/message"
 )
 
 // Info joins a label, a zero byte and ids.

@@ -73,7 +73,7 @@ func Prepare(text string) (string, error) {
 	if strings.ContainsFunc(text, unicode.IsControl) {
 		return "", fmt.Errorf("%w: a control character, such as Tab or a line break", ErrCharacter)
 	}
-	if manyMarks(text) {
+	if ManyMarks(text) {
 		return "", fmt.Errorf("%w: more than %d accents or other marks on one letter", ErrCharacter, maxMarks)
 	}
 	out, err := precis.OpaqueString.String(text)
@@ -86,7 +86,9 @@ func Prepare(text string) (string, error) {
 	return out, nil
 }
 
-func manyMarks(text string) bool {
+// ManyMarks tells whether a text has more combining marks in a row than normalisers
+// agree about.
+func ManyMarks(text string) bool {
 	marks := 0
 	for _, r := range norm.NFD.String(text) {
 		if !unicode.Is(unicode.M, r) {

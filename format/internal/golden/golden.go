@@ -12,7 +12,9 @@ import (
 	"math"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
+	"strings"
 	"testing"
 	"unicode/utf16"
 
@@ -60,6 +62,11 @@ func Sync[C Case](t *testing.T, name, about string, cases []C) []C {
 		t.Errorf("%s is not what this test makes: the format changed, or the file is stale (go test -update)", path)
 	}
 	return read[C](t, path, have)
+}
+
+// Sort puts cases in the order of their names, for those that come out of a map.
+func Sort[C Case](cases []C) {
+	slices.SortFunc(cases, func(a, b C) int { return strings.Compare(a.CaseName(), b.CaseName()) })
 }
 
 // Read returns the cases on disk, for instance to seed a fuzz target.

@@ -196,6 +196,7 @@ KINDS = {
     "bundle.json": Kind(check_bundle, "bytes value again files total", "bytes"),
     "password.json": Kind(checks_links.check_password, "password prepared bytes | password prepared bytes handle key",
                           "password"),
+    "accountname.json": Kind(checks_links.check_name, "typed prepared", "typed"),
     "link.json": Kind(checks_links.check_link, _LINK, "handle fragment"),
     "linkrecord.json": Kind(checks_links.check_record,
                             "handle secret password? record recordKey salt plaintext? value again",

@@ -1,5 +1,7 @@
-"""Checks of passwords, links and link records: password.json, link.json, linkrecord.json (docs/vectors.md)."""
+"""Checks of passwords, names, links and link records: password.json, accountname.json, link.json, linkrecord.json
+(docs/vectors.md)."""
 
+import account_name
 import cbor
 import link
 import records
@@ -16,6 +18,14 @@ def check_password(case):
     case.same("bytes", prepared.encode("utf-8"))
     if "key" in case:
         case.same("key", link.password_key(prepared.encode("utf-8"), case.fixed("handle", 16)))
+
+
+def check_name(case):
+    prepared = account_name.prepare(case.text("typed"))
+    if case.fail:
+        return
+    case.same("prepared", prepared)
+    same(account_name.prepare(prepared), prepared, "prepared again")
 
 
 def check_link(case):

@@ -1,4 +1,4 @@
-"""Passwords of links: the OpaqueString profile of RFC 8265 (docs/format.md, section 11).
+"""Passwords: the OpaqueString profile of RFC 8265 (docs/format.md, section 11).
 
 Its characters are those of the FreeformClass (RFC 8264), with the contextual rules of RFC 5892, appendix A.
 Characters are judged after spaces are mapped and the text is in NFC.
@@ -21,8 +21,9 @@ EXCEPTIONS_REFUSED = frozenset((0x0640, 0x07FA, 0x302E, 0x302F, 0x3031, 0x3032, 
 ARABIC_DIGITS = frozenset(range(0x0660, 0x066A))
 EXTENDED_ARABIC_DIGITS = frozenset(range(0x06F0, 0x06FA))
 
-# General categories of LetterDigits, OtherLetterDigits, Spaces, Symbols and Punctuation (RFC 8264, section 9).
-ALLOWED_CATEGORIES = frozenset(
+# General categories of LetterDigits; with OtherLetterDigits, Spaces, Symbols and Punctuation (RFC 8264, section 9).
+IDENTIFIER_CATEGORIES = frozenset("Ll Lu Lo Nd Lm Mn Mc".split())
+FREEFORM_CATEGORIES = frozenset(
     "Ll Lu Lo Nd Lm Mn Mc Lt Nl No Me Zs Sm Sc Sk So Pc Pd Ps Pe Pi Pf Po".split())
 
 
@@ -79,8 +80,9 @@ CONTEXT = {
 }
 
 
-def _is_allowed(text, i):
-    """The derived property of RFC 8264, section 8, for FreeformClass: whether a character may stand where it is."""
+def is_allowed(text, i, identifier=False):
+    """The derived property of RFC 8264, section 8, for FreeformClass or IdentifierClass: whether a character may stand
+    where it is."""
     char, code = text[i], ord(text[i])
     if code in EXCEPTIONS_ALLOWED:
         return True
@@ -95,23 +97,26 @@ def _is_allowed(text, i):
         return True
     if code in OLD_HANGUL_JAMO or code in DEFAULT_IGNORABLE or category == "Cc":
         return False
-    return unicodedata.normalize("NFKC", char) != char or category in ALLOWED_CATEGORIES
+    has_compatible = unicodedata.normalize("NFKC", char) != char
+    if identifier:
+        return not has_compatible and category in IDENTIFIER_CATEGORIES
+    return has_compatible or category in FREEFORM_CATEGORIES
 
 
-def _check_marks(text):
+def check_marks(text, error):
     """Refuses more than 30 characters of category M in a row, counted in NFD."""
     run = 0
     for char in unicodedata.normalize("NFD", text):
         run = run + 1 if unicodedata.category(char).startswith("M") else 0
-        refuse(run > MOST_MARKS, "password", "too many marks in a row")
+        refuse(run > MOST_MARKS, error, "too many marks in a row")
 
 
 def prepare(password):
     """The password after the OpaqueString profile, or `password`."""
     refuse(password == "", "password", "empty")
-    _check_marks(password)
+    check_marks(password, "password")
     spaced = "".join(" " if unicodedata.category(char) == "Zs" else char for char in password)
     text = unicodedata.normalize("NFC", spaced)
-    refuse(not all(_is_allowed(text, i) for i in range(len(text))), "password", "character that is not allowed")
+    refuse(not all(is_allowed(text, i) for i in range(len(text))), "password", "character that is not allowed")
     refuse(len(text.encode("utf-8")) > LONGEST, "password", "too long")
     return text

@@ -17,6 +17,9 @@ from errors import FormatError
 
 FILES = {}
 
+# Accounts need X-Wing (ML-KEM-768), which nothing that this decoder stands on has: Go and TypeScript read these.
+ELSEWHERE = {f"{name}.json" for name in ("account", "contact", "identity", "message", "phrase", "safety", "work", "wrap")}
+
 
 def run_case(kind, case):
     """What is wrong with a case, or None."""
@@ -50,7 +53,7 @@ def load():
     """Reads all files; returns what is wrong with the directory as a whole."""
     wrong = []
     for path in sorted(vectors.DIRECTORY.iterdir()):
-        if path.suffix == ".bin":
+        if path.suffix == ".bin" or path.name in ELSEWHERE:
             continue
         if path.name not in checks.KINDS:
             wrong.append((path.name, "file is not known"))

@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"holdfast/api"
+	"holdfast/server/internal/account"
 	"holdfast/server/internal/fleet"
 	"holdfast/server/internal/placement"
 	"holdfast/server/internal/share"
@@ -42,6 +43,13 @@ var codes = []struct {
 	{share.ErrSpec, api.BadRequest},
 	{share.ErrOverLimit, api.OverLimit},
 	{share.ErrRequest, api.BadRequest},
+	{account.ErrTaken, api.NameTaken},
+	{account.ErrExists, api.BadRequest},
+	{account.ErrLogin, api.LoginFailed},
+	{account.ErrSession, api.AccountSessionOver},
+	{account.ErrStep, api.StepInvalid},
+	{account.ErrWork, api.WorkInvalid},
+	{account.ErrRequest, api.BadRequest},
 	{fleet.ErrInvite, api.InviteInvalid},
 	{fleet.ErrDeclaration, api.DeclarationInvalid},
 	{fleet.ErrUnknownNode, api.NodeUnknown},
@@ -62,8 +70,11 @@ func problem(err error) error {
 	if err == nil {
 		return nil
 	}
-	var limited *share.LimitedError
-	if errors.As(err, &limited) {
+	var limited interface {
+		error
+		Seconds() int
+	}
+	if errors.As(err, &limited) { // of links, or of logins
 		p := api.NewProblem(api.RateLimited, "Wait %d seconds, then try again.", limited.Seconds())
 		p.RetryAfter = limited.Seconds()
 		return p

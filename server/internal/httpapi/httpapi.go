@@ -13,6 +13,7 @@ import (
 	"runtime/debug"
 
 	"holdfast/api"
+	"holdfast/server/internal/account"
 	"holdfast/server/internal/fleet"
 	"holdfast/server/internal/share"
 	"holdfast/server/internal/upload"
@@ -30,6 +31,7 @@ type Fleet interface {
 type Config struct {
 	Uploads  *upload.Service
 	Links    *share.Service
+	Accounts *account.Service
 	Fleet    Fleet
 	Software string
 	Log      *slog.Logger
@@ -57,6 +59,17 @@ func New(cfg Config) http.Handler {
 	api.GetExtents.Handle(mux, s.failed, s.getExtents)
 	api.LinkStatus.Handle(mux, s.failed, s.linkStatus)
 	api.RevokeLink.Handle(mux, s.failed, s.revokeLink)
+	api.BeginSignUp.Handle(mux, s.failed, s.beginSignUp)
+	api.SignUp.Handle(mux, s.failed, s.signUp)
+	api.BeginLogin.Handle(mux, s.failed, s.beginLogin)
+	api.Login.Handle(mux, s.failed, s.login)
+	api.BeginRecovery.Handle(mux, s.failed, s.beginRecovery)
+	api.Recover.Handle(mux, s.failed, s.recover)
+	api.GetAccount.Handle(mux, s.failed, s.getAccount)
+	api.EndSession.Handle(mux, s.failed, s.endSession)
+	api.BeginPassword.Handle(mux, s.failed, s.beginPassword)
+	api.ChangePassword.Handle(mux, s.failed, s.changePassword)
+	api.EraseAccount.Handle(mux, s.failed, s.eraseAccount)
 	api.JoinNode.Handle(mux, s.failed, s.joinNode)
 	api.Heartbeat.Handle(mux, s.failed, s.heartbeat)
 	return Guard(s.Log, safe(known(mux)))

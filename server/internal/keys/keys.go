@@ -1,6 +1,6 @@
-// Package keys keeps the server's two signing keys, for tickets and for orders,
-// in files of their own beside the database and never in it: a copy of the
-// database signs nothing. It promises that a key exists only once it is durable,
+// Package keys keeps the server's two signing keys, for tickets and for orders, and the
+// key of its accounts, in files of their own beside the database and never in it: a
+// copy of the database signs nothing, and lets nobody guess passwords. It promises that a key exists only once it is durable,
 // and that it is readable by its owner alone.
 package keys
 
@@ -32,6 +32,8 @@ type Keys struct{ Ticket, Order ed25519.PrivateKey }
 const (
 	TicketFile = "ticket.key"
 	OrderFile  = "order.key"
+	// AccountsFile came with accounts: services that are older make it at their next start.
+	AccountsFile = "accounts.key"
 )
 
 // Load reads the keys from folder and makes those that are not there yet.
@@ -39,6 +41,16 @@ func Load(folder string) (Keys, error) { return both(folder, load) }
 
 // Read reads the keys from folder, or fails with ErrMissing.
 func Read(folder string) (Keys, error) { return both(folder, read) }
+
+// LoadAccounts reads the key of the accounts from folder, or makes it.
+func LoadAccounts(folder string) (ed25519.PrivateKey, error) {
+	return load(filepath.Join(folder, AccountsFile))
+}
+
+// ReadAccounts reads it, or fails with ErrMissing.
+func ReadAccounts(folder string) (ed25519.PrivateKey, error) {
+	return read(filepath.Join(folder, AccountsFile))
+}
 
 func both(folder string, get func(path string) (ed25519.PrivateKey, error)) (Keys, error) {
 	ticket, err := get(filepath.Join(folder, TicketFile))

@@ -2,25 +2,13 @@ package share
 
 import (
 	"sync"
-	"time"
 
 	"holdfast/format/id"
+	"holdfast/server/internal/bucket"
 )
 
-// A handle has tries for burst wrong keys, and gets one back every refill. What
-// is kept is one number: when all of them are free again.
-const (
-	burst  = 10
-	refill = 10 // seconds
-)
-
-// wait is how long until the next try at now, given when all are free again.
-func wait(free, now int64) time.Duration {
-	return time.Duration(max(free-now-(burst-1)*refill, 0)) * time.Second
-}
-
-// failed is when all tries are free again after one more wrong key at now.
-func failed(free, now int64) int64 { return max(free, now) + refill }
+// tries of wrong keys of one handle.
+var tries = bucket.Bucket{Burst: 10, Refill: 10}
 
 // gate lets one try of a handle in at a time: otherwise any number of keys
 // could be tried at once while the count still allows it. Every server has its

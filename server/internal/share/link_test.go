@@ -31,25 +31,6 @@ func TestRoundExpiry(t *testing.T) {
 	}
 }
 
-func TestBucket(t *testing.T) {
-	const now = 1000
-	free := int64(0)
-	for n := range burst {
-		if w := wait(free, now); w != 0 {
-			t.Fatalf("after %d failures: wait %s", n, w)
-		}
-		free = failed(free, now)
-	}
-	for at, want := range map[int64]time.Duration{now: 10 * time.Second, now + 9: time.Second, now + 10: 0, now + 500: 0} {
-		if w := wait(free, at); w != want {
-			t.Errorf("at %d: wait %s, want %s", at, w, want)
-		}
-	}
-	if wait(free, now-3600) < time.Hour { // a clock set back opens nothing
-		t.Error("a clock set back lets tries in")
-	}
-}
-
 func TestGateIsEmptyAfterwards(t *testing.T) {
 	var g gate
 	var wg sync.WaitGroup

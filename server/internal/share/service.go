@@ -153,7 +153,7 @@ func (s *Service) withAuth(ctx context.Context, handle id.Handle, auth id.Bytes3
 		if err != nil {
 			return err
 		}
-		if w := wait(free, now); w > 0 {
+		if w := tries.Wait(free, now); w > 0 {
 			return &LimitedError{w}
 		}
 		if wrong = !link.SameHash(link.AuthHash(link.Secret(auth)), l.Auth); wrong {
@@ -174,10 +174,10 @@ func (s *Service) withAuth(ctx context.Context, handle id.Handle, auth id.Bytes3
 // useTry takes one try, unless another server took the last one meanwhile.
 func (s *Service) useTry(free int64) (int64, error) {
 	now := s.now().Unix()
-	if w := wait(free, now); w > 0 {
+	if w := tries.Wait(free, now); w > 0 {
 		return free, &LimitedError{w}
 	}
-	return failed(free, now), nil
+	return tries.Used(free, now), nil
 }
 
 // withSession runs f if the session is the link's and still lives.

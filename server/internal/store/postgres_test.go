@@ -108,6 +108,7 @@ func TestEveryStatementIsSent(t *testing.T) {
 	storetest.Uploads(t, plain)
 	storetest.Links(t, plain)
 	storetest.Leases(t, plain)
+	storetest.Accounts(t, plain)
 	storetest.Servers(t, plain)
 	fleettest.Contract(t, func(t *testing.T) fleettest.Opened { return opened(open(t)) })
 	sent := 0

@@ -13,6 +13,7 @@ import (
 func Servers(t *testing.T, open func(*testing.T) Store) {
 	each(t, open, map[string]func(*suite){
 		"the first identity stays":           identityStays,
+		"the first accounts key stays":       accountsKeyStays,
 		"uploads are opened at a rate":       openedAtARate,
 		"one at a time chooses places":       onePlaces,
 		"a rate holds for many at once":      rateHolds,
@@ -40,6 +41,26 @@ func identityStays(s *suite) {
 	if ticket != first || order != second {
 		s.Error("the store names other keys than it was told")
 	}
+}
+
+func accountsKeyStays(s *suite) {
+	ctx := s.Context()
+	first, second := id.Bytes32(id.New32()), id.Bytes32(id.New32())
+	_, _, err := s.Name(ctx, first, second)
+	s.must(err)
+	named := func(want id.Bytes32) {
+		s.Helper()
+		if key, err := s.AccountsKey(ctx); err != nil || key != want {
+			s.Errorf("%s instead of %s: %v", key, want, err)
+		}
+	}
+	named(id.Bytes32{}) // as after an upgrade
+	for _, mine := range []id.Bytes32{first, second} {
+		if key, err := s.NameAccountsKey(ctx, mine); err != nil || key != first {
+			s.Errorf("%s: %v", key, err)
+		}
+	}
+	named(first)
 }
 
 // tenth allows three at once and then one every tenth of a second.

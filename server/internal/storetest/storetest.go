@@ -1,5 +1,5 @@
 // Package storetest has the contract suites of the store interfaces that uploads,
-// links and loops declare. Every implementation runs them on a database of its
+// links, accounts and loops declare. Every implementation runs them on a database of its
 // own for each test.
 package storetest
 
@@ -12,6 +12,7 @@ import (
 
 	"holdfast/format/id"
 	"holdfast/format/ticket"
+	"holdfast/server/internal/account"
 	"holdfast/server/internal/fleet"
 	"holdfast/server/internal/loop"
 	"holdfast/server/internal/placement"
@@ -24,6 +25,7 @@ import (
 type Store interface {
 	upload.Store
 	share.Store
+	account.Store
 	loop.Leases
 	// From the fleet: chains refer to nodes that are there.
 	AddInvite(ctx context.Context, invite fleet.Invitation, now time.Time) error
@@ -35,6 +37,9 @@ type Store interface {
 	// with; Name lets the store name these unless it names others, and returns those.
 	Names(ctx context.Context) (ticket, order id.Bytes32, err error)
 	Name(ctx context.Context, ticket, order id.Bytes32) (id.Bytes32, id.Bytes32, error)
+	// AccountsKey and NameAccountsKey do the same for the key of accounts.
+	AccountsKey(ctx context.Context) (id.Bytes32, error)
+	NameAccountsKey(ctx context.Context, key id.Bytes32) (id.Bytes32, error)
 }
 
 // Admit makes nodes members.

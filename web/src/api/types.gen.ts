@@ -9,11 +9,15 @@ export const MAX_PAGE = 4194304;
 /** Extents in one answer, at most. */
 export const PAGE_EXTENTS = 2048;
 
+/** Handle of an account: 16 bytes, 22 characters of base64url. */
+export type AccountID = string;
+
 /** A name, key, hash or secret: 32 bytes, 43 characters of base64url. */
 export type Bytes32 = string;
 
 /** Stable name of a problem. */
 export type Code =
+  | 'account-session-over'
   | 'bad-request'
   | 'blob-mismatch'
   | 'blob-unknown'
@@ -28,7 +32,9 @@ export type Code =
   | 'link-expired'
   | 'link-revoked'
   | 'link-used-up'
+  | 'login-failed'
   | 'method-not-allowed'
+  | 'name-taken'
   | 'no-capacity'
   | 'no-placement'
   | 'node-io'
@@ -43,6 +49,7 @@ export type Code =
   | 'receipts-missing'
   | 'revision-invalid'
   | 'session-invalid'
+  | 'step-invalid'
   | 'ticket-expired'
   | 'ticket-invalid'
   | 'ticket-other-node'
@@ -52,6 +59,7 @@ export type Code =
   | 'unknown-version'
   | 'upload-closed'
   | 'upload-unknown'
+  | 'work-invalid'
   | 'wrong-key';
 
 /** Public half of a link: 16 bytes, 22 characters of base64url. */
@@ -68,6 +76,7 @@ export type UploadID = string;
 
 /** HTTP status of each code. */
 export const STATUS: Readonly<Record<Code, number>> = {
+  'account-session-over': 401,
   'bad-request': 400,
   'blob-mismatch': 422,
   'blob-unknown': 404,
@@ -82,7 +91,9 @@ export const STATUS: Readonly<Record<Code, number>> = {
   'link-expired': 410,
   'link-revoked': 410,
   'link-used-up': 410,
+  'login-failed': 403,
   'method-not-allowed': 405,
+  'name-taken': 409,
   'no-capacity': 507,
   'no-placement': 503,
   'node-io': 500,
@@ -97,6 +108,7 @@ export const STATUS: Readonly<Record<Code, number>> = {
   'receipts-missing': 422,
   'revision-invalid': 422,
   'session-invalid': 403,
+  'step-invalid': 409,
   'ticket-expired': 403,
   'ticket-invalid': 403,
   'ticket-other-node': 403,
@@ -106,13 +118,87 @@ export const STATUS: Readonly<Record<Code, number>> = {
   'unknown-version': 400,
   'upload-closed': 409,
   'upload-unknown': 404,
+  'work-invalid': 403,
   'wrong-key': 403,
 };
+
+/** AccountAccess is what a login, or a phrase, releases. */
+export interface AccountAccess {
+  account: AccountID;
+  epoch: number;
+  wrap: string;
+  identity: string;
+}
+
+/**
+ * AccountCredential is what changes with the password: OPAQUE's record, and the root key of an identity epoch
+ * under its export key.
+ */
+export interface AccountCredential {
+  record: string;
+  wrap: string;
+  epoch: number;
+}
+
+/** AccountSession is a session that begins: a token that the client drew, and a label by which people know it. */
+export interface AccountSession {
+  token: Bytes32;
+  label: string;
+}
+
+/** AccountSessionOf is one session of an account. Its id is the hash of its token; days are since 1970-01-01 UTC. */
+export interface AccountSessionOf {
+  id: Bytes32;
+  label: string;
+  made: number;
+  used: number;
+  current: boolean;
+}
+
+/** AccountView is what the server stores of an account, but for what only a login releases, and its sessions. */
+export interface AccountView {
+  account: AccountID;
+  epoch: number;
+  identity: string;
+  day: number;
+  sessions: AccountSessionOf[];
+}
+
+/** BeginLoginRequest is OPAQUE's KE1 for a name. */
+export interface BeginLoginRequest {
+  name: string;
+  ke1: string;
+}
+
+/** BeginPasswordRequest is OPAQUE's registration request for a new password. */
+export interface BeginPasswordRequest {
+  request: string;
+}
+
+/** BeginRecoveryRequest shows the phrase's auth value, with OPAQUE's registration request for a new password. */
+export interface BeginRecoveryRequest {
+  name: string;
+  auth: Bytes32;
+  request: string;
+}
+
+/** BeginSignUpRequest names an account to be, with OPAQUE's registration request. */
+export interface BeginSignUpRequest {
+  name: string;
+  request: string;
+}
 
 /** BlobEntry is a blob that the upload stored. */
 export interface BlobEntry {
   name: Bytes32;
   size: number;
+}
+
+/** ChangePasswordRequest is the new password. */
+export interface ChangePasswordRequest {
+  state: string;
+  credential: AccountCredential;
+  endOthers: boolean;
 }
 
 /** CommitRequest closes an upload. Pages is the number of staged pages; Page, the last one, may ride along. */
@@ -126,6 +212,11 @@ export interface CommitRequest {
 export interface CommitResponse {
   expires: number;
   copies: Node[];
+}
+
+/** EraseAccountRequest names the account once more. */
+export interface EraseAccountRequest {
+  name: string;
 }
 
 /**
@@ -304,6 +395,19 @@ export interface ListReceiptsResponse {
   used: number;
 }
 
+/** LoginChallenge is KE2, and what the client gives back with KE3. */
+export interface LoginChallenge {
+  ke2: string;
+  state: string;
+}
+
+/** LoginRequest is KE3. */
+export interface LoginRequest {
+  state: string;
+  ke3: string;
+  session: AccountSession;
+}
+
 /**
  * Node is a node as clients see it. Operator and jurisdiction are inside the declaration, an envelope that the
  * node signed: a client checks it, and that the node's id is the key id of the public key in it, and believes
@@ -337,6 +441,12 @@ export interface Page {
   /** Receipts are envelopes of type receipt, for blobs of this page or others. */
   receipts?: string[];
   revisions?: RevisionEntry[];
+}
+
+/** PasswordChallenge is OPAQUE's response, and what the client gives back. */
+export interface PasswordChallenge {
+  response: string;
+  state: string;
 }
 
 /** PlaceTicket is an envelope of type read-ticket and its expiry in Unix seconds. */
@@ -387,6 +497,20 @@ export interface Problem {
   code: Code;
   /** RetryAfter in seconds, where waiting helps. */
   retryAfter?: number;
+}
+
+/** RecoverRequest is the new password. */
+export interface RecoverRequest {
+  state: string;
+  credential: AccountCredential;
+  session: AccountSession;
+}
+
+/** RecoveryChallenge is what the phrase opens, and OPAQUE's response. */
+export interface RecoveryChallenge {
+  access: AccountAccess;
+  state: string;
+  response: string;
 }
 
 /** RevisionEntry is a revision to be committed. */
@@ -444,6 +568,30 @@ export interface ServiceInfo {
   accepting: boolean;
 }
 
+/**
+ * SignUpChallenge is OPAQUE's response, and what SHA-256 of challenge and nonce has to begin with: so many zero
+ * bits (docs/format.md §17).
+ */
+export interface SignUpChallenge {
+  response: string;
+  challenge: string;
+  bits: number;
+}
+
+/** SignUpRequest is all that the server will know of an account. */
+export interface SignUpRequest {
+  challenge: string;
+  /** Nonce is the proof of work, below 2^53. */
+  nonce: number;
+  account: AccountID;
+  credential: AccountCredential;
+  phraseWrap: string;
+  /** PhraseHash is the hash of the phrase's auth value. */
+  phraseHash: Bytes32;
+  identity: string;
+  session: AccountSession;
+}
+
 /** UploadGrant is an open upload: the ticket, and who the nodes in it are. */
 export interface UploadGrant {
   upload: UploadID;
@@ -476,6 +624,17 @@ export interface Calls {
   getExtents: { request: ExtentsRequest; response: ExtentsPage };
   linkStatus: { request: null; response: LinkState };
   revokeLink: { request: null; response: null };
+  beginSignUp: { request: BeginSignUpRequest; response: SignUpChallenge };
+  signUp: { request: SignUpRequest; response: null };
+  beginLogin: { request: BeginLoginRequest; response: LoginChallenge };
+  login: { request: LoginRequest; response: AccountAccess };
+  beginRecovery: { request: BeginRecoveryRequest; response: RecoveryChallenge };
+  recover: { request: RecoverRequest; response: null };
+  getAccount: { request: null; response: AccountView };
+  endSession: { request: null; response: null };
+  beginPassword: { request: BeginPasswordRequest; response: PasswordChallenge };
+  changePassword: { request: ChangePasswordRequest; response: null };
+  eraseAccount: { request: EraseAccountRequest; response: null };
   joinNode: { request: JoinRequest; response: JoinResponse };
   heartbeat: { request: HeartbeatRequest; response: HeartbeatResponse };
   listReceipts: { request: ListReceiptsRequest; response: ListReceiptsResponse };
@@ -490,7 +649,7 @@ export interface EndpointInfo {
   /** Path with {names} for its values. */
   path: string;
   /** The secret in "Authorization: Bearer": none, the upload's, or the link's management secret. */
-  auth: 'none' | 'upload' | 'manage';
+  auth: 'none' | 'upload' | 'manage' | 'account';
   /** Greatest request body in bytes, 0 where there is none. */
   maxBody: number;
   timeoutMs: number;
@@ -613,6 +772,105 @@ export const endpoints = {
     path: '/api/v1/links/{handle}',
     auth: 'manage',
     maxBody: 0,
+    timeoutMs: 30000,
+  },
+  /** Begin to sign up: OPAQUE's registration, and work to prove. */
+  beginSignUp: {
+    party: 'server',
+    method: 'POST',
+    path: '/api/v1/accounts/begin',
+    auth: 'none',
+    maxBody: 16384,
+    timeoutMs: 30000,
+  },
+  /** Make the account and its first session. */
+  signUp: {
+    party: 'server',
+    method: 'POST',
+    path: '/api/v1/accounts',
+    auth: 'none',
+    maxBody: 16384,
+    timeoutMs: 30000,
+  },
+  /** Begin to log in: OPAQUE's KE1 for KE2. A name that nobody has gets an answer like any other. */
+  beginLogin: {
+    party: 'server',
+    method: 'POST',
+    path: '/api/v1/logins/begin',
+    auth: 'none',
+    maxBody: 16384,
+    timeoutMs: 30000,
+  },
+  /** End a login with KE3: the session begins, and the password's wrap is released. */
+  login: {
+    party: 'server',
+    method: 'POST',
+    path: '/api/v1/logins',
+    auth: 'none',
+    maxBody: 16384,
+    timeoutMs: 30000,
+  },
+  /** Release the phrase's wrap against the phrase's auth value, and register a new password. */
+  beginRecovery: {
+    party: 'server',
+    method: 'POST',
+    path: '/api/v1/recoveries/begin',
+    auth: 'none',
+    maxBody: 16384,
+    timeoutMs: 30000,
+  },
+  /** Set the new password: all sessions end, and one begins. */
+  recover: {
+    party: 'server',
+    method: 'POST',
+    path: '/api/v1/recoveries',
+    auth: 'none',
+    maxBody: 16384,
+    timeoutMs: 30000,
+  },
+  /** The session's account, and all of its sessions. */
+  getAccount: {
+    party: 'server',
+    method: 'GET',
+    path: '/api/v1/account',
+    auth: 'account',
+    maxBody: 0,
+    timeoutMs: 30000,
+  },
+  /** End one of the account's sessions. */
+  endSession: {
+    party: 'server',
+    method: 'DELETE',
+    path: '/api/v1/account/sessions/{session}',
+    auth: 'account',
+    maxBody: 0,
+    timeoutMs: 30000,
+  },
+  /** Begin to change the password. */
+  beginPassword: {
+    party: 'server',
+    method: 'POST',
+    path: '/api/v1/account/password/begin',
+    auth: 'account',
+    maxBody: 16384,
+    timeoutMs: 30000,
+  },
+  /** Change the password, and end all other sessions if asked. */
+  changePassword: {
+    party: 'server',
+    method: 'POST',
+    path: '/api/v1/account/password',
+    auth: 'account',
+    maxBody: 16384,
+    timeoutMs: 30000,
+  },
+  /** Remove the account for good. It is named once more, so that nobody does it by mistake. */
+  eraseAccount: {
+    party: 'server',
+    method: 'POST',
+    path: '/api/v1/account/erase',
+    auth: 'account',
+    maxBody: 16384,
     timeoutMs: 30000,
   },
   /** Join the fleet with an invite and a signed declaration. A member's declaration may be renewed without one. */

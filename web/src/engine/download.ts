@@ -6,7 +6,7 @@ import { toText } from '../format/id.ts';
 import { pieceCount, streamLengthOf } from '../format/stream.ts';
 import { call } from './calls.ts';
 import { Reader, TicketExpired } from './fetching.ts';
-import { checkShape, openFile } from './incoming.ts';
+import { type Arrived, checkShape, openFile } from './incoming.ts';
 import type { DownloadFile, DownloadJob } from './messages.ts';
 import { Patience } from './patience.ts';
 import { checkExtents, checkPlaces, covering, type Extent, merge, type Region } from './regions.ts';
@@ -44,8 +44,8 @@ export class Download {
   readonly #patience: Patience;
   readonly #blake3: Blake3;
   #located = new Map<string, Located>();
-  #region: { key: string; bytes: Promise<Bytes> } | undefined;
-  #next: { key: string; bytes: Promise<Bytes> } | undefined;
+  #region: { key: string; arrived: Promise<Arrived> } | undefined;
+  #next: { key: string; arrived: Promise<Arrived> } | undefined;
   #fast = false;
 
   private constructor(
@@ -109,7 +109,7 @@ export class Download {
     return this.#locate(file);
   }
 
-  async *#pieces(file: DownloadFile, located: Located): AsyncGenerator<Bytes> {
+  async *#pieces(file: DownloadFile, located: Located): AsyncGenerator<Arrived> {
     const { revision } = located;
     const length = streamLengthOf(file.size);
     if (revision.extentCount === 1) {
@@ -122,7 +122,7 @@ export class Download {
   }
 
   /** A file of one extent, mostly within a pack. */
-  #packed(located: Located, file: DownloadFile, length: number): Promise<Bytes> {
+  #packed(located: Located, file: DownloadFile, length: number): Promise<Arrived> {
     return this.#patience.run(async (again) => {
       try {
         return await this.#shared(again ? await this.#relocate(file) : located, length);
@@ -134,16 +134,17 @@ export class Download {
   }
 
   /** The one extent of a revision; its region is kept for the neighbours that follow. */
-  async #shared({ places, regions, revision }: Located, length: number): Promise<Bytes> {
+  async #shared({ places, regions, revision }: Located, length: number): Promise<Arrived> {
     checkExtents(revision.extents, places.blobs, length);
     checkShape(revision.extents, length);
     const extent = revision.extents[0] as Extent;
     const region = covering(regions, extent);
     const key = `${places.blobs[region.blob]?.name}:${region.from}:${region.to}`;
-    if (this.#region?.key !== key) this.#region = { key, bytes: this.#reader.read(places, region) };
+    if (this.#region?.key !== key) this.#region = { key, arrived: this.#reader.read(places, region) };
     try {
-      const bytes = await this.#region.bytes;
-      return bytes.slice(extent[1] - region.from, extent[1] - region.from + extent[2]);
+      const { bytes } = await this.#region.arrived;
+      const from = extent[1] - region.from;
+      return { bytes: bytes.slice(from, from + extent[2]), name: undefined };
     } catch (error) {
       this.#region = undefined;
       throw error;
@@ -151,13 +152,13 @@ export class Download {
   }
 
   /** The pieces of a large stream; the next one is fetched while this one is opened. */
-  async *#cut(revision: PlacedRevision, length: number): AsyncGenerator<Bytes> {
+  async *#cut(revision: PlacedRevision, length: number): AsyncGenerator<Arrived> {
     const pieces = new Pieces((from) => this.#more(revision, from));
     let sum = 0;
     for (let n = 0; n < revision.extentCount; n++) {
-      const bytes = await this.#patience.run((again) => this.#piece(pieces, n, again));
-      sum += bytes.length;
-      yield bytes;
+      const arrived = await this.#patience.run((again) => this.#piece(pieces, n, again));
+      sum += arrived.bytes.length;
+      yield arrived;
     }
     if (sum !== length) throw new FormatError('length', 'extents that do not add up');
   }
@@ -172,14 +173,14 @@ export class Download {
     return { places: page, extents: page.extents };
   }
 
-  async #piece(pieces: Pieces, n: number, again: boolean): Promise<Bytes> {
+  async #piece(pieces: Pieces, n: number, again: boolean): Promise<Arrived> {
     let piece = await pieces.at(n, again);
     try {
       const reading = this.#take(piece);
       if (this.#fast) this.#prefetch(piece);
-      const bytes = await reading;
+      const arrived = await reading;
       this.#prefetch(piece);
-      return bytes;
+      return arrived;
     } catch (error) {
       if (!(error instanceof TicketExpired)) throw error;
       piece = await pieces.at(n, true);
@@ -187,24 +188,24 @@ export class Download {
     }
   }
 
-  #take({ places, extent }: Piece): Promise<Bytes> {
+  #take({ places, extent }: Piece): Promise<Arrived> {
     const ahead = this.#next;
     this.#next = undefined;
-    return ahead?.key === keyOf(places, extent) ? ahead.bytes : this.#read(places, extent);
+    return ahead?.key === keyOf(places, extent) ? ahead.arrived : this.#read(places, extent);
   }
 
   #prefetch({ places, following }: Piece): void {
     if (!following || this.#next) return;
-    const bytes = this.#read(places, following);
-    bytes.catch(() => {}); // met again when its turn comes
-    this.#next = { key: keyOf(places, following), bytes };
+    const arrived = this.#read(places, following);
+    arrived.catch(() => {}); // met again when its turn comes
+    this.#next = { key: keyOf(places, following), arrived };
   }
 
-  async #read(places: Places, [blob, from, size]: Extent): Promise<Bytes> {
+  async #read(places: Places, [blob, from, size]: Extent): Promise<Arrived> {
     const begun = performance.now();
-    const bytes = await this.#reader.read(places, { blob, from, to: from + size });
+    const arrived = await this.#reader.read(places, { blob, from, to: from + size });
     this.#fast = (size * 1000) / Math.max(1, performance.now() - begun) >= FAST;
-    return bytes;
+    return arrived;
   }
 }
 

@@ -62,7 +62,7 @@ async function read(de: [number, number], nz: [number, number], reader?: Reader)
   const by = reader ?? new Reader(await loadBlake3(), new AbortController().signal, () => failovers++);
   let result: Bytes | Error | undefined;
   by.read(world.page, { blob: 0, from: 0, to: bytes.length }).then(
-    (b) => (result = b),
+    (arrived) => (result = arrived.bytes),
     (e: Error) => (result = e),
   );
   let seconds = 0;

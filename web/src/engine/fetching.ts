@@ -5,6 +5,7 @@ import type { Bytes } from '../format/bytes.ts';
 import { FormatError } from '../format/errors.ts';
 import { parseName } from '../format/id.ts';
 import { fill } from './filling.ts';
+import type { Arrived } from './incoming.ts';
 import { FIRST_BYTE_MS, floorBeside, PATIENT_MS, Pace } from './pace.ts';
 import { Gone } from './patience.ts';
 import type { Region } from './regions.ts';
@@ -38,7 +39,7 @@ export class Reader {
   }
 
   /** The bytes of a region, checked against the blob's name. */
-  async read(places: Places, region: Region): Promise<Bytes> {
+  async read(places: Places, region: Region): Promise<Arrived> {
     const blob = places.blobs[region.blob] as PlacedBlob;
     const faults = new Map<string, unknown>();
     for (const patience of [FIRST_BYTE_MS, PATIENT_MS]) {
@@ -48,9 +49,9 @@ export class Reader {
         const others = patience === FIRST_BYTE_MS ? nodes.slice(index + 1) : [];
         const pace = new Pace(performance.now(), patience, floorBeside(others.map((n) => this.#rates.get(n.id))));
         try {
-          const bytes = await this.#from(node.url, places, blob, region, pace);
+          const arrived = await this.#from(node.url, places, blob, region, pace);
           this.#rates.set(node.id, pace.rate(performance.now()));
-          return bytes;
+          return arrived;
         } catch (error) {
           if (this.#signal.aborted) throw new EngineError('cancelled');
           faults.set(node.id, error);
@@ -71,7 +72,7 @@ export class Reader {
     return blob.nodes.flatMap((n) => places.nodes[n] ?? []).sort((a, b) => faults(a.id) - faults(b.id));
   }
 
-  async #from(url: string, places: Places, blob: PlacedBlob, region: Region, pace: Pace): Promise<Bytes> {
+  async #from(url: string, places: Places, blob: PlacedBlob, region: Region, pace: Pace): Promise<Arrived> {
     const whole = region.from === 0 && region.to === blob.size;
     const request = {
       size: blob.size,
@@ -90,9 +91,9 @@ export class Reader {
     }
     const expected = whole ? blob.size : sliceLength(request);
     const bytes = await this.#get(`${this.#baseOf(url)}/blobs/${blob.name}?${query}`, expected, pace);
-    if (!whole) return openSlice(bytes, request);
+    if (!whole) return { bytes: openSlice(bytes, request), name: undefined };
     checkName(this.#blake3, bytes, request.name);
-    return bytes;
+    return { bytes, name: request.name };
   }
 
   /** Exactly `expected` bytes: an answer of another length is damage, and is not read to its end. */

@@ -2,7 +2,7 @@ import type { PlacedRevision } from '../api/types.gen.ts';
 import { type Blake3, checkRoot, MAX_PACKED, RootHasher } from '../format/blob.ts';
 import { type Bytes, concat, equal } from '../format/bytes.ts';
 import { FormatError } from '../format/errors.ts';
-import { fromText } from '../format/id.ts';
+import { fromText, type Name } from '../format/id.ts';
 import { Opener, parseHeader, type StreamHead, withoutPadding } from '../format/seal.ts';
 import {
   HEADER_SIZE,
@@ -26,10 +26,16 @@ function field(text: string, size: number): Bytes {
   return bytes;
 }
 
+/** Bytes of a stream as they came, and their name where that was compared already: nothing is hashed twice. */
+export interface Arrived {
+  readonly bytes: Bytes;
+  readonly name: Name | undefined;
+}
+
 export async function* openFile(
   file: Omit<DownloadFile, 'name' | 'mtime'>,
   revision: PlacedRevision,
-  pieces: AsyncIterable<Bytes>,
+  pieces: AsyncIterable<Arrived>,
   blake3: Blake3,
 ): AsyncGenerator<Bytes> {
   const length = streamLengthOf(file.size);
@@ -45,14 +51,14 @@ export async function* openFile(
   let index = 0;
   // The last part is held back until the root is known: whoever counts bytes never sees a whole file that was refused.
   let held: Bytes | undefined;
-  for await (const piece of pieces) {
-    if (index === 0) checkHead(piece, head);
-    root.set(index, blake3.hash(piece));
-    for await (const plain of openPiece(opener, piece, index, length, file.size)) {
+  for await (const { bytes, name } of pieces) {
+    if (index === 0) checkHead(bytes, head);
+    root.set(index, name ?? blake3.hash(bytes));
+    for await (const plain of openPiece(opener, bytes, index, length, file.size)) {
       if (held) yield held;
       held = plain;
     }
-    free(piece);
+    free(bytes);
     index++;
   }
   checkRoot(root.root(), file.root);
@@ -66,6 +72,9 @@ function checkHead(stream: Bytes, { salt, prefix }: StreamHead): void {
     throw new FormatError('commitment', 'a stream that begins otherwise than its record says');
 }
 
+/** Segments that are opened at once: while the browser takes one, the next ones are at work in other threads. */
+const AHEAD = 8;
+
 async function* openPiece(
   opener: Opener,
   piece: Bytes,
@@ -75,11 +84,22 @@ async function* openPiece(
 ): AsyncGenerator<Bytes> {
   const first = (index * PIECE_SIZE) / SEGMENT_SIZE;
   const body = index === 0 ? piece.subarray(HEADER_SIZE) : piece;
+  const open = async (ciphertext: Bytes, segment: number): Promise<Bytes> =>
+    withoutPadding(await opener.openSegment(ciphertext, segment), segmentAt(segment, length).plainFrom, trueSize);
+  const opening: Promise<Bytes>[] = [];
   for (const { index: segment, ciphertext } of segmentsIn(body, first)) {
-    const plain = await opener.openSegment(ciphertext, segment);
-    const kept = withoutPadding(plain, segmentAt(segment, length).plainFrom, trueSize);
-    if (kept.length > 0) yield kept;
+    const plain = open(ciphertext, segment);
+    plain.catch(() => {}); // met when its turn comes, if it does
+    opening.push(plain);
+    if (opening.length >= AHEAD) yield* some(opening.shift());
   }
+  for (const plain of opening) yield* some(plain);
+}
+
+/** Nothing of a segment that is all padding. */
+async function* some(plain: Promise<Bytes> | undefined): AsyncGenerator<Bytes> {
+  const bytes = await plain;
+  if (bytes && bytes.length > 0) yield bytes;
 }
 
 /** Whether this stream lies in a pack: then it has one extent, else one for each piece. */

@@ -1,6 +1,5 @@
 import type { LinkLook, PlacedRevision, RevisionsPage } from '../api/types.gen.ts';
 import { loadBlake3 } from '../format/blob.ts';
-import type { Bytes } from '../format/bytes.ts';
 import { type Content, type Descriptor, decodeBundle, KIND, totals } from '../format/descriptor.ts';
 import { FormatError } from '../format/errors.ts';
 import { fromText, parseId, toText } from '../format/id.ts';
@@ -10,7 +9,7 @@ import { streamLengthOf } from '../format/stream.ts';
 import { call, checkNode } from './calls.ts';
 import { linkError } from './errors.ts';
 import { Reader } from './fetching.ts';
-import { checkShape, collect, openFile } from './incoming.ts';
+import { type Arrived, checkShape, collect, openFile } from './incoming.ts';
 import type { DownloadFile, DownloadJob } from './messages.ts';
 import { checkExtents, checkPlaces, covering, merge } from './regions.ts';
 import { EngineError, type LinkEntry, type LinkView, type Place } from './types.ts';
@@ -120,15 +119,16 @@ async function* readPieces(
   revision: PlacedRevision,
   length: number,
   reader: Reader,
-): AsyncGenerator<Bytes> {
+): AsyncGenerator<Arrived> {
   checkPlaces(page);
   checkExtents(revision.extents, page.blobs, length);
   checkShape(revision.extents, length);
   const regions = merge(revision.extents);
   for (const extent of revision.extents) {
     const region = covering(regions, extent);
-    const bytes = await reader.read(page, region);
-    yield bytes.subarray(extent[1] - region.from, extent[1] - region.from + extent[2]);
+    const { bytes } = await reader.read(page, region);
+    const from = extent[1] - region.from;
+    yield { bytes: bytes.subarray(from, from + extent[2]), name: undefined };
   }
 }
 

@@ -13,6 +13,12 @@ import { EngineError } from './types.ts';
 const TICK_MS = 4000;
 const TICKS_ALLOWED = 5;
 
+/**
+ * Opened segments that may wait to be taken, so that the browser finds one whenever it comes. In Firefox none: there a
+ * segment's memory is freed once it was taken, which shows in the next one being asked for.
+ */
+const WAITING = 4;
+
 export class Delivery {
   readonly #job: DownloadJob;
   readonly #port: MessagePort;
@@ -104,7 +110,7 @@ export class Delivery {
         },
         pull: async (controller) => {
           try {
-            // Whoever pulls has taken all of the chunk before.
+            // Whoever pulls has taken all of the chunk before, where none may wait.
             if (given) free(given);
             given = undefined;
             const { done, value } = await chunks.next();
@@ -124,7 +130,7 @@ export class Delivery {
         },
         cancel: () => this.#finish({ kind: 'error', error: toPlain(new EngineError('stopped', 'browser')) }),
       },
-      { highWaterMark: 0 },
+      { highWaterMark: isFirefox ? 0 : WAITING },
     );
   }
 

@@ -1,6 +1,7 @@
 import { type Bytes, concat } from './bytes.ts';
+import { fromText } from './id.ts';
 
-// Ed25519 verification (RFC 8032). Engines have it in WebCrypto, newer ones at least, and disagree in corners that no
+// Ed25519 (RFC 8032). Engines have it in WebCrypto, newer ones at least, and disagree in corners that no
 // honest signer reaches: points of small order and encodings that are not canonical. Those are refused before anybody
 // is asked, so that one signature is good in every browser or in none.
 
@@ -84,4 +85,42 @@ export async function verifyBy(check: Verify, publicKey: Bytes, signature: Bytes
 export async function verify(publicKey: Bytes, signature: Bytes, message: Bytes): Promise<boolean> {
   verifier ??= choose();
   return verifyBy(await verifier, publicKey, signature, message);
+}
+
+/** Signs; the seed is held where it was made into this. */
+export interface Signer {
+  readonly publicKey: Bytes;
+  sign(message: Bytes): Promise<Bytes>;
+}
+
+/** What stands before a seed in PKCS #8 (RFC 8410, §7). */
+const PKCS8 = Uint8Array.of(0x30, 0x2e, 2, 1, 0, 0x30, 5, 6, 3, 0x2b, 0x65, 0x70, 4, 0x22, 4, 0x20);
+
+async function signerInEngine(seed: Bytes): Promise<Signer> {
+  const pkcs8 = concat(PKCS8, seed);
+  const exported = await crypto.subtle.importKey('pkcs8', pkcs8, 'Ed25519', true, ['sign']);
+  const publicKey = fromText((await crypto.subtle.exportKey('jwk', exported)).x ?? '');
+  if (publicKey?.length !== KEY_SIZE) throw new TypeError('the engine names no public key');
+  const key = await crypto.subtle.importKey('pkcs8', pkcs8, 'Ed25519', false, ['sign']);
+  pkcs8.fill(0);
+  return {
+    publicKey,
+    sign: async (message) => new Uint8Array(await crypto.subtle.sign('Ed25519', key, message)),
+  };
+}
+
+/** For engines without Ed25519; fetched only there. */
+export async function signerInScript(seed: Bytes): Promise<Signer> {
+  const { ed25519 } = await import('@noble/curves/ed25519.js');
+  return {
+    publicKey: new Uint8Array(ed25519.getPublicKey(seed)),
+    sign: (message) => Promise.resolve(new Uint8Array(ed25519.sign(message, seed))),
+  };
+}
+
+/** The private key of a seed of 32 bytes (RFC 8032). */
+export async function signer(seed: Bytes): Promise<Signer> {
+  if (seed.length !== KEY_SIZE) throw new RangeError(`a seed of ${seed.length} bytes`);
+  verifier ??= choose();
+  return (await verifier) === verifyInEngine ? signerInEngine(seed) : signerInScript(seed);
 }

@@ -1,10 +1,10 @@
 import { type Bytes, concat, equal, sha256, utf8 } from './bytes.ts';
-import { verify } from './ed25519.ts';
+import { type Signer, verify } from './ed25519.ts';
 import { FormatError } from './errors.ts';
 import { fromText, keyId, toText } from './id.ts';
-import { b16, bytes, decode, type Infer, map, required, text } from './shape.ts';
+import { b16, bytes, decode, encode, type Infer, map, required, text } from './shape.ts';
 
-// The one shape of everything signed (docs/format.md §8). Browsers check signatures and make none.
+// The one shape of everything signed (docs/format.md §8).
 
 /** The greatest size of an envelope. */
 export const MAX_ENVELOPE = 64 * 1024;
@@ -65,4 +65,10 @@ export function envelopeFromText(envelope: string): Bytes {
 /** SHA-256 of an envelope's payload as transmitted: by it an order receipt names its order. */
 export function payloadDigest(envelope: Bytes): Promise<Bytes> {
   return sha256(parseEnvelope(envelope).payload);
+}
+
+/** Signs a payload. */
+export async function sealEnvelope(type: string, key: Signer, payload: Bytes): Promise<Bytes> {
+  const signature = await key.sign(signedBytes(type, payload));
+  return encode(envelopeShape, { type, keyId: await keyId(key.publicKey), payload, signature }, MAX_ENVELOPE);
 }

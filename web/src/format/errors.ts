@@ -22,7 +22,17 @@ export type FormatErrorCode =
   | 'expired' // a ticket whose time is over
   | 'other-node' // a ticket for other nodes
   | 'not-listed' // a ticket that does not cover these bytes
-  | 'password'; // a password that cannot be used
+  | 'password' // a password that cannot be used
+  | 'wrap' // a wrap that does not open the account's key
+  | 'account-name' // a text that cannot be an account's name
+  | 'words' // not as many words as a recovery phrase has
+  | 'word' // a word that is none of a recovery phrase
+  | 'contact' // another identity than the contact code names
+  | 'sender' // a message that says that another account sent it
+  | 'recipient' // a message to somebody else
+  | 'purpose' // a message for something else
+  | 'message' // a message that does not open
+  | 'login'; // wrong name or password, or an answer that was changed
 
 /** The one error of this folder. Its message says what is wrong, and never holds a secret. */
 export class FormatError extends Error {

@@ -16,6 +16,8 @@ export type FileId = Id<'file'>;
 export type RevisionId = Id<'revision'>;
 export type Handle = Id<'handle'>;
 export type KeyId = Id<'key'>;
+export type AccountId = Id<'account'>;
+export type FolderId = Id<'folder'>;
 /** A blob's name: the BLAKE3 hash of its bytes. */
 export type Name = Bytes & { readonly __kind?: 'name' };
 

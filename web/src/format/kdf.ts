@@ -8,6 +8,22 @@ export const LABEL = {
   linkFinal: 'holdfast/v1/link-final',
   linkAuth: 'holdfast/v1/link-auth',
   linkRecord: 'holdfast/v1/link-record',
+  identitySign: 'holdfast/v1/identity-sign',
+  identityBox: 'holdfast/v1/identity-box',
+  rootFolder: 'holdfast/v1/root-folder',
+  rootRead: 'holdfast/v1/root-read',
+  rootWrite: 'holdfast/v1/root-write',
+  rootAdmin: 'holdfast/v1/root-admin',
+  headsFolder: 'holdfast/v1/heads-folder',
+  headsRead: 'holdfast/v1/heads-read',
+  headsWrite: 'holdfast/v1/heads-write',
+  headsAdmin: 'holdfast/v1/heads-admin',
+  settings: 'holdfast/v1/settings',
+  wrapPassword: 'holdfast/v1/wrap-password',
+  wrapPhrase: 'holdfast/v1/wrap-phrase',
+  wrapPasskey: 'holdfast/v1/wrap-passkey',
+  phraseAuth: 'holdfast/v1/phrase-auth',
+  message: 'holdfast/v1/message',
 } as const;
 
 const EMPTY: Bytes = new Uint8Array(0);

@@ -11,7 +11,7 @@ const MAX_BYTES = 1024;
 const MAX_RAW = 4 * MAX_BYTES;
 
 // What the FreeformClass of RFC 8264 allows by category …
-const ALLOWED = /^[\p{L}\p{M}\p{N}\p{Zs}\p{S}\p{P}]*$/u;
+const FREEFORM = /^[\p{L}\p{M}\p{N}\p{Zs}\p{S}\p{P}]*$/u;
 // … less what is ignorable, exceptions, and what Go does not know yet.
 const REFUSED = new RegExp(`[\\p{Default_Ignorable_Code_Point}${EXCEPTIONS}${ASSIGNED_LATER}]`, 'u');
 
@@ -33,16 +33,24 @@ const JAPANESE = /[\p{Script=Hiragana}\p{Script=Katakana}\p{Script=Han}]/u;
 const ARABIC_DIGIT = /[\u0660-\u0669]/u;
 const EXTENDED_ARABIC_DIGIT = /[\u06f0-\u06f9]/u;
 
-// Unicode's stream-safe text format (UAX #15) has the same limit; beyond it normalisers differ.
 const MANY_MARKS = /\p{M}{31}/u;
+
+/**
+ * Whether a text has more combining marks in a row than normalisers agree about: Unicode's stream-safe text format
+ * (UAX #15) has the same limit.
+ */
+export function hasManyMarks(text: string): boolean {
+  return MANY_MARKS.test(text.normalize('NFD'));
+}
 
 function refuse(message: string): never {
   throw new FormatError('password', message);
 }
 
-function isAllowed(text: string): boolean {
+/** Whether a text has only characters of the class, and the ones that need a context (RFC 5892) in theirs. */
+export function isAllowed(text: string, allowed = FREEFORM): boolean {
   const rest = text.replace(IN_CONTEXT, '');
-  if (!ALLOWED.test(rest) || REFUSED.test(rest) || CONTEXTUAL.test(rest)) return false;
+  if (!allowed.test(rest) || REFUSED.test(rest) || CONTEXTUAL.test(rest)) return false;
   if (KATAKANA_DOT.test(text) && !JAPANESE.test(text)) return false;
   return !(ARABIC_DIGIT.test(text) && EXTENDED_ARABIC_DIGIT.test(text));
 }
@@ -56,8 +64,7 @@ export function prepare(password: string): string {
   if (password === '') refuse('it is empty; type at least one character');
   if (utf8(password).length > MAX_RAW) refuse(`it is longer than ${MAX_BYTES} bytes; use a shorter one`);
   if (/\p{Cc}/u.test(password)) refuse('it contains a control character, such as a tab or a line break');
-  if (MANY_MARKS.test(password.normalize('NFD')))
-    refuse('it contains more than 30 accents or other marks on one letter');
+  if (hasManyMarks(password)) refuse('it contains more than 30 accents or other marks on one letter');
   const prepared = password.replace(/\p{Zs}/gu, ' ').normalize('NFC');
   if (!isAllowed(prepared)) {
     refuse('it contains an invisible, unassigned or joining character, or an emoji made of several');

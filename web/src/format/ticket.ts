@@ -1,3 +1,4 @@
+import { MAX_BASE_URL, wrongBaseUrl } from './base-url.ts';
 import { MAX_BLOB } from './blob.ts';
 import { type Bytes, equal } from './bytes.ts';
 import { MAX_ENVELOPE, openEnvelope, parseEnvelope } from './envelope.ts';
@@ -29,24 +30,13 @@ import {
 const MAX_TEXT = 256;
 const MAX_OPERATOR = 128;
 const MAX_LISTED = 1024;
-const MAX_PORT = 65535;
 
 function twice(ids: readonly Bytes[]): boolean {
   return new Set(ids.map(toText)).size < ids.length;
 }
 
-// Spelled out, because URL parsers disagree beyond it: a host name, IPv4 or bracketed IPv6 address, a port, a path.
-const BASE_URL =
-  /^https?:\/\/(?:[A-Za-z0-9.-]+|(?<ipv6>\[[0-9A-Fa-f:.]+\]))(?::(?<port>[0-9]{1,5}))?(?:\/[A-Za-z0-9._~!$&'()*+,;=:@%/-]*)?$/;
-
-/** A node's base URL: http or https, without user, query and fragment. */
-const baseUrl = refine(text(0, MAX_TEXT), (url) => {
-  const match = BASE_URL.exec(url);
-  if (match === null) return 'not a base URL: http(s)://host[:port][/path] without user, query and fragment';
-  const { port, ipv6 } = match.groups ?? {};
-  if (ipv6 !== undefined && !URL.canParse(`http://${ipv6}`)) return 'no IPv6 address in the brackets';
-  return port === undefined || (Number(port) >= 1 && Number(port) <= MAX_PORT) ? undefined : 'a port out of range';
-});
+/** A node's base URL. */
+const baseUrl = refine(text(0, MAX_BASE_URL), wrongBaseUrl);
 
 const jurisdiction = refine(text(2, 2), (code) =>
   JURISDICTIONS.has(code) ? undefined : 'a jurisdiction that is not of ISO 3166-1 alpha-2',

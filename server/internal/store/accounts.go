@@ -1,0 +1,243 @@
+package store
+
+import (
+	"context"
+	"crypto/sha256"
+	"database/sql"
+	"errors"
+	"fmt"
+
+	"holdfast/format/id"
+	"holdfast/server/internal/account"
+)
+
+var _ account.Store = (*Store)(nil)
+
+const accountColumns = `a.num, a.id, a.name, a.credential, a.record, a.password_wrap, a.phrase_wrap, a.phrase_hash, a.identity, a.epoch, a.day`
+
+func scanAccount(scan func(...any) error, more ...any) (num int64, a account.Account, err error) {
+	var raw, name, key, hash []byte
+	columns := []any{&num, &raw, &name, &key, &a.Record, &a.Wrap, &a.PhraseWrap, &hash, &a.Identity, &a.Epoch, &a.Day}
+	if err := scan(append(columns, more...)...); err != nil {
+		return 0, account.Account{}, err
+	}
+	return num, a, errors.Join(fixed(a.ID[:], raw), fixed(a.Name[:], name), fixed(a.Key[:], key), fixed(a.PhraseHash[:], hash))
+}
+
+// CreateAccount implements account.Store.
+func (s *Store) CreateAccount(ctx context.Context, a account.Account, first account.Session, step account.Once) error {
+	return s.write(ctx, func(tx *sql.Tx) error {
+		if err := takeStep(ctx, tx, step); err != nil {
+			return err
+		}
+		for taken, query := range map[error]string{
+			account.ErrTaken: `SELECT COUNT(*) FROM account WHERE name = $1`, account.ErrExists: `SELECT COUNT(*) FROM account WHERE id = $1`,
+		} {
+			key := a.Name[:]
+			if errors.Is(taken, account.ErrExists) {
+				key = a.ID[:]
+			}
+			var n int
+			if err := tx.QueryRowContext(ctx, query, key).Scan(&n); err != nil {
+				return fmt.Errorf("create account: %w", err)
+			}
+			if n > 0 {
+				return taken
+			}
+		}
+		var num int64
+		err := tx.QueryRowContext(ctx, `INSERT INTO account (id, name, credential, record, password_wrap, phrase_wrap, phrase_hash, identity, epoch, day)
+			VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10) RETURNING num`,
+			a.ID[:], a.Name[:], a.Key[:], a.Record, a.Wrap, a.PhraseWrap, a.PhraseHash[:], a.Identity, a.Epoch, a.Day).Scan(&num)
+		if err != nil {
+			return fmt.Errorf("create account: %w", err)
+		}
+		return insertSession(ctx, tx, num, first)
+	})
+}
+
+func takeStep(ctx context.Context, tx *sql.Tx, step account.Once) error {
+	n, err := affected(tx.ExecContext(ctx, `INSERT INTO account_step (step, expires) VALUES ($1, $2) ON CONFLICT (step) DO NOTHING`, step.Hash[:], step.Expires))
+	if err != nil {
+		return fmt.Errorf("take step: %w", err)
+	}
+	if n == 0 {
+		return account.ErrStep
+	}
+	return nil
+}
+
+func insertSession(ctx context.Context, tx *sql.Tx, num int64, s account.Session) error {
+	return exec(ctx, tx, "start session", `INSERT INTO account_session (token, account, label, made, used) VALUES ($1, $2, $3, $4, $5)`,
+		s.Hash[:], num, s.Label, s.Made, s.Used)
+}
+
+// AccountByName implements account.Store.
+func (s *Store) AccountByName(ctx context.Context, name [sha256.Size]byte) (a account.Account, err error) {
+	err = s.read(ctx, func(q queryer) error {
+		_, a, err = scanAccount(q.QueryRowContext(ctx, `SELECT `+accountColumns+` FROM account a WHERE a.name = $1`, name[:]).Scan)
+		return orUnknown(err, account.ErrUnknown)
+	})
+	return a, err
+}
+
+// orUnknown names a row that is not there.
+func orUnknown(err, unknown error) error {
+	if errors.Is(err, sql.ErrNoRows) {
+		return unknown
+	}
+	if err != nil {
+		return fmt.Errorf("read account: %w", err)
+	}
+	return nil
+}
+
+// AccountBySession implements account.Store.
+func (s *Store) AccountBySession(ctx context.Context, session [sha256.Size]byte, since int64) (a account.Account, of account.Session, err error) {
+	err = s.read(ctx, func(q queryer) error {
+		of = account.Session{Hash: session}
+		row := q.QueryRowContext(ctx, `SELECT `+accountColumns+`, s.label, s.made, s.used
+			FROM account_session s JOIN account a ON a.num = s.account WHERE s.token = $1 AND s.used >= $2`, session[:], since)
+		_, a, err = scanAccount(row.Scan, &of.Label, &of.Made, &of.Used)
+		return orUnknown(err, account.ErrSession)
+	})
+	return a, of, err
+}
+
+// accountNum is the row of an account, held until the transaction ends.
+func accountNum(ctx context.Context, tx *sql.Tx, a id.Account) (num int64, err error) {
+	err = tx.QueryRowContext(ctx, `UPDATE account SET num = num WHERE id = $1 RETURNING num`, a[:]).Scan(&num)
+	return num, orUnknown(err, account.ErrUnknown)
+}
+
+// BeginSession implements account.Store.
+func (s *Store) BeginSession(ctx context.Context, a id.Account, session account.Session, step account.Once, keep int) error {
+	return s.write(ctx, func(tx *sql.Tx) error {
+		if err := takeStep(ctx, tx, step); err != nil {
+			return err
+		}
+		num, err := accountNum(ctx, tx, a)
+		if err != nil {
+			return err
+		}
+		if err := exec(ctx, tx, "end oldest sessions", `DELETE FROM account_session WHERE account = $1 AND token NOT IN
+			(SELECT token FROM account_session WHERE account = $1 ORDER BY used DESC, made DESC, token LIMIT $2)`, num, keep-1); err != nil {
+			return err
+		}
+		return insertSession(ctx, tx, num, session)
+	})
+}
+
+// UseSession implements account.Store.
+func (s *Store) UseSession(ctx context.Context, session [sha256.Size]byte, day int64) error {
+	return s.write(ctx, func(tx *sql.Tx) error {
+		return exec(ctx, tx, "use session", `UPDATE account_session SET used = $2 WHERE token = $1 AND used < $2`, session[:], day)
+	})
+}
+
+// Sessions implements account.Store.
+func (s *Store) Sessions(ctx context.Context, a id.Account) (all []account.Session, err error) {
+	err = s.read(ctx, func(q queryer) error {
+		all = nil
+		return each(ctx, q, func(scan func(...any) error) error {
+			var one account.Session
+			var raw []byte
+			if err := scan(&raw, &one.Label, &one.Made, &one.Used); err != nil {
+				return err
+			}
+			if err := fixed(one.Hash[:], raw); err != nil {
+				return err
+			}
+			all = append(all, one)
+			return nil
+		}, `SELECT s.token, s.label, s.made, s.used FROM account_session s JOIN account a ON a.num = s.account
+			WHERE a.id = $1 ORDER BY s.used DESC, s.made DESC, s.token`, a[:])
+	})
+	return all, err
+}
+
+// EndSession implements account.Store.
+func (s *Store) EndSession(ctx context.Context, a id.Account, session [sha256.Size]byte) error {
+	return s.write(ctx, func(tx *sql.Tx) error {
+		n, err := affected(tx.ExecContext(ctx, `DELETE FROM account_session WHERE token = $1 AND account = (SELECT num FROM account WHERE id = $2)`, session[:], a[:]))
+		if err != nil {
+			return fmt.Errorf("end session: %w", err)
+		}
+		if n == 0 {
+			return account.ErrSession
+		}
+		return nil
+	})
+}
+
+// ReplaceCredential implements account.Store.
+func (s *Store) ReplaceCredential(ctx context.Context, a id.Account, c account.Credential, step account.Once, endOthers bool, but [sha256.Size]byte) error {
+	return s.write(ctx, func(tx *sql.Tx) error {
+		if err := takeStep(ctx, tx, step); err != nil {
+			return err
+		}
+		num, err := accountNum(ctx, tx, a)
+		if err != nil {
+			return err
+		}
+		if err := exec(ctx, tx, "replace credential", `UPDATE account SET credential = $2, record = $3, password_wrap = $4, epoch = $5 WHERE num = $1`,
+			num, c.Key[:], c.Record, c.Wrap, c.Epoch); err != nil || !endOthers {
+			return err
+		}
+		return exec(ctx, tx, "end sessions", `DELETE FROM account_session WHERE account = $1 AND token <> $2`, num, but[:])
+	})
+}
+
+// EraseAccount implements account.Store.
+func (s *Store) EraseAccount(ctx context.Context, a id.Account) error {
+	return s.write(ctx, func(tx *sql.Tx) error {
+		num, err := accountNum(ctx, tx, a)
+		if err != nil {
+			return err
+		}
+		if err := exec(ctx, tx, "erase sessions", `DELETE FROM account_session WHERE account = $1`, num); err != nil {
+			return err
+		}
+		return exec(ctx, tx, "erase account", `DELETE FROM account WHERE num = $1`, num)
+	})
+}
+
+// UseLoginTry implements account.Store.
+func (s *Store) UseLoginTry(ctx context.Context, name [sha256.Size]byte, next func(free int64) (int64, error)) error {
+	return s.write(ctx, func(tx *sql.Tx) error {
+		// Written first, so that of two at once the second one sees what the first one left.
+		var free int64
+		if err := tx.QueryRowContext(ctx, `INSERT INTO account_try (name, free) VALUES ($1, 0)
+			ON CONFLICT (name) DO UPDATE SET free = account_try.free RETURNING free`, name[:]).Scan(&free); err != nil {
+			return fmt.Errorf("use try: %w", err)
+		}
+		free, err := next(free)
+		if err != nil {
+			return err
+		}
+		return exec(ctx, tx, "use try", `UPDATE account_try SET free = $2 WHERE name = $1`, name[:], free)
+	})
+}
+
+// DropAccountLeftovers implements account.Store.
+func (s *Store) DropAccountLeftovers(ctx context.Context, now, since int64, limit int) (dropped int, err error) {
+	err = s.write(ctx, func(tx *sql.Tx) error {
+		dropped = 0
+		for _, d := range []struct {
+			query  string
+			before int64
+		}{
+			{`DELETE FROM account_step WHERE step IN (SELECT step FROM account_step WHERE expires < $1 LIMIT $2)`, now},
+			{`DELETE FROM account_try WHERE name IN (SELECT name FROM account_try WHERE free < $1 LIMIT $2)`, now},
+			{`DELETE FROM account_session WHERE token IN (SELECT token FROM account_session WHERE used < $1 LIMIT $2)`, since},
+		} {
+			n, err := affected(tx.ExecContext(ctx, d.query, d.before, limit))
+			if err != nil {
+				return fmt.Errorf("drop leftovers of accounts: %w", err)
+			}
+			dropped += int(n)
+		}
+		return nil
+	})
+	return dropped, err
+}
