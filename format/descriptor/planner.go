@@ -167,18 +167,32 @@ func (p *Planner) free(parent *place, local string) string {
 	}
 }
 
-// key is what the target's file system compares names by. Where it folds them,
-// the key takes more names for one than any of them does: full case folding,
-// canonical decomposition, invisible characters dropped.
+// key is what the target's file system compares names by.
 func (p *Planner) key(name string) string {
 	if !p.fold {
 		return name
 	}
+	return fold(name, &p.caser)
+}
+
+// Fold is what names are compared by where case, composition of letters and
+// invisible characters do not count: it takes more names for one than any file
+// system does (docs/format.md §22).
+func Fold(name string) string {
+	caser := cases.Fold()
+	return fold(name, &caser)
+}
+
+func fold(name string, caser *cases.Caser) string {
 	name = strings.Map(func(r rune) rune {
 		if unicode.Is(unicode.Cf, r) {
 			return -1
 		}
 		return r
 	}, norm.NFD.String(name))
-	return norm.NFD.String(p.caser.String(name))
+	return norm.NFD.String(caser.String(name))
 }
+
+// Numbered is name with the number n before its extension, cut so that it may
+// be a component of a path.
+func Numbered(name string, n int) string { return fit(name, fmt.Sprintf(" (%d)", n), MaxName) }

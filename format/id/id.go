@@ -38,6 +38,7 @@ type (
 	keyKind      struct{}
 	accountKind  struct{}
 	folderKind   struct{}
+	entryKind    struct{}
 )
 
 type (
@@ -57,6 +58,8 @@ type (
 	Account = ID[accountKind]
 	// Folder names a folder across its epochs.
 	Folder = ID[folderKind]
+	// Entry names a file or folder in a folder, across renames and moves.
+	Entry = ID[entryKind]
 )
 
 // New returns a fresh random identifier.

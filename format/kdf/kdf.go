@@ -15,6 +15,8 @@ const (
 	LinkFinal  = "holdfast/v1/link-final"
 	LinkAuth   = "holdfast/v1/link-auth"
 	LinkRecord = "holdfast/v1/link-record"
+	ChildWrite = "holdfast/v1/child-write-key"
+	ChildAdmin = "holdfast/v1/child-admin-key"
 
 	IdentitySign = "holdfast/v1/identity-sign"
 	IdentityBox  = "holdfast/v1/identity-box"

@@ -60,9 +60,12 @@ func Seal(kind string, key ed25519.PrivateKey, payload []byte) []byte {
 
 // Parse decodes an envelope without checking its signature, so that the caller
 // can choose the key by its id. Nothing in it may be believed yet.
-func Parse(b []byte) (Envelope, error) {
+func Parse(b []byte) (Envelope, error) { return ParseMax(b, MaxEnvelope) }
+
+// ParseMax is Parse for types whose envelopes may have max bytes instead of MaxEnvelope.
+func ParseMax(b []byte, max int) (Envelope, error) {
 	var e Envelope
-	if err := Unmarshal(b, MaxEnvelope, &e); err != nil {
+	if err := Unmarshal(b, max, &e); err != nil {
 		return Envelope{}, err
 	}
 	if len(e.Type) > maxType {

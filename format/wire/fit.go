@@ -42,6 +42,9 @@ func layoutOf(t reflect.Type) *layout {
 			l.row = l.row || options == "toarray"
 			continue
 		}
+		if !f.IsExported() { // not written
+			continue
+		}
 		in := field{kind: f.Type, required: !strings.HasSuffix(options, "omitempty"), most: maxEntries}
 		if most := f.Tag.Get("most"); most != "" {
 			in.most = must(strconv.ParseUint(most, 10, 64))

@@ -36,9 +36,12 @@ export class Reader {
   #depth = 0;
   /** What the head read last says beside its major type: a number, a length, a count. */
   #argument = 0;
+  /** Whether unknown keys are refused whatever their number. */
+  readonly exact: boolean;
 
   /** `max` is the greatest size of the encoding; more is refused before a byte is looked at. */
-  constructor(data: Bytes, max: number) {
+  constructor(data: Bytes, max: number, exact = false) {
+    this.exact = exact;
     if (data.length > max) refuse(`${data.length} bytes, at most ${max} allowed`);
     this.#data = data;
     this.#view = new DataView(data.buffer, data.byteOffset, data.byteLength);

@@ -32,7 +32,29 @@ export type FormatErrorCode =
   | 'recipient' // a message to somebody else
   | 'purpose' // a message for something else
   | 'message' // a message that does not open
+  | JournalErrorCode
   | 'login'; // wrong name or password, or an answer that was changed
+
+/** What a folder's journal, or a server that serves it, is found to be wrong in (docs/format.md §21), and what is refused to a writer. */
+export type JournalErrorCode =
+  | 'foreign' // of another folder, or by keys that are not this folder's
+  | 'planted' // the signature is not that of the key which it names
+  | 'reader-wrote' // sealed with the read key, without the right to write
+  | 'epoch' // under keys of another epoch than the present one
+  | 'gap' // entries before this one were left out
+  | 'fork' // another entry than one that is known stands in its place
+  | 'rollback' // an older state than one that is known
+  | 'not-admin' // keys or an epoch were changed without the admin key
+  | 'operations' // a writer's operations do not open, decode or apply
+  | 'disagreement' // what the server was told is not what the operations do
+  | 'author' // the member's signature is missing or not that member's
+  | 'checkpoint' // the checkpoint is not the folder's state
+  | 'missing' // a journal or a checkpoint that must be there is not
+  | 'serial' // an older grant than one that is known
+  | 'locked' // no read key for this epoch: no alarm
+  | 'right' // the keys at hand do not allow this
+  | 'clash' // the name is taken
+  | 'too-large'; // more than fits one entry
 
 /** The one error of this folder. Its message says what is wrong, and never holds a secret. */
 export class FormatError extends Error {

@@ -18,6 +18,7 @@ export type Handle = Id<'handle'>;
 export type KeyId = Id<'key'>;
 export type AccountId = Id<'account'>;
 export type FolderId = Id<'folder'>;
+export type EntryId = Id<'entry'>;
 /** A blob's name: the BLAKE3 hash of its bytes. */
 export type Name = Bytes & { readonly __kind?: 'name' };
 

@@ -8,6 +8,8 @@ export const LABEL = {
   linkFinal: 'holdfast/v1/link-final',
   linkAuth: 'holdfast/v1/link-auth',
   linkRecord: 'holdfast/v1/link-record',
+  childWrite: 'holdfast/v1/child-write-key',
+  childAdmin: 'holdfast/v1/child-admin-key',
   identitySign: 'holdfast/v1/identity-sign',
   identityBox: 'holdfast/v1/identity-box',
   rootFolder: 'holdfast/v1/root-folder',

@@ -65,10 +65,15 @@ export function safeName(name: string): string {
  * What file systems may compare names by. It takes more names for one than any of them does: case, composition of
  * letters and invisible characters do not count.
  */
-function foldedName(name: string): string {
+export function foldedName(name: string): string {
   if (/^[ -~]*$/.test(name)) return name.toLowerCase(); // the same, faster
   const letters = name.normalize('NFD').replace(/\p{Cf}/gu, '');
   return letters.toUpperCase().toLowerCase().normalize('NFD');
+}
+
+/** The name with the number n before its extension, cut so that it may be a component of a path. */
+export function numberedName(name: string, n: number): string {
+  return shorten(name, ` (${n})`, MAX_NAME);
 }
 
 /** A folder to be written; its path is put together when somebody asks, not kept for each folder of a deep path. */

@@ -22,6 +22,14 @@ export function decode<T>(shape: Shape<T>, data: Bytes, max: number): T {
   return value;
 }
 
+/** The same where unknown keys are refused whatever their number: what is not that one encoding is none. */
+export function decodeExact<T>(shape: Shape<T>, data: Bytes, max: number): T {
+  const reader = new Reader(data, max, true);
+  const value = shape.read(reader);
+  reader.end();
+  return value;
+}
+
 /** The encoding of value, at most max bytes. */
 export function encode<T>(shape: Shape<T>, value: T, max: number): Bytes {
   const writer = new Writer();
@@ -144,7 +152,7 @@ export function map<F extends Fields>(fields: F): Shape<Flat<Fielded<F>>> {
       from.entries((key) => {
         const field = byKey.get(key);
         if (field !== undefined) value[field.property] = field.shape.read(from);
-        else if (key >= FIRST_FREE_KEY) from.skip();
+        else if (key >= FIRST_FREE_KEY && !from.exact) from.skip();
         else refuse(`unknown key ${key}`);
       });
       for (const { key, property, optional } of inOrder) {

@@ -11,6 +11,7 @@ import {
   readWrap,
 } from './vectors/accounts.kit.ts';
 import { type CaseReader, testCases, vectorFiles } from './vectors/case.kit.ts';
+import { readCheckpoint, readChild, readGrantCase, readPins, readRebase, readReplay } from './vectors/journal.kit.ts';
 import { readBundle, readDescriptor, readLink, readLinkRecord, readPassword } from './vectors/links.kit.ts';
 import { readEnvelope, readJurisdictions, readSigned } from './vectors/signed.kit.ts';
 import { readBlob, readCbor, readContent, readId, readPad, readRecord, readSlice } from './vectors/streams.kit.ts';
@@ -31,6 +32,12 @@ const READERS: ReadonlyMap<string, CaseReader> = new Map([
   ['heartbeat.json', readSigned('heartbeat')],
   ['identity.json', readIdentity],
   ['ids.json', readId],
+  ['journal-checkpoint.json', readCheckpoint],
+  ['journal-child.json', readChild],
+  ['journal-grant.json', readGrantCase],
+  ['journal-pins.json', readPins],
+  ['journal-rebase.json', readRebase],
+  ['journal-replay.json', readReplay],
   ['link.json', readLink],
   ['linkrecord.json', readLinkRecord],
   ['message.json', readMessage],

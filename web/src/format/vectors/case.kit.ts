@@ -106,6 +106,10 @@ export class Fields {
     });
   }
 
+  object(field: string): Fields {
+    return new Fields(objectOf(this.raw(field), field), `${this.#what}, ${field}`);
+  }
+
   objects(field: string): Fields[] {
     return this.list(field).map((item, i) => new Fields(objectOf(item, field), `${this.#what}, ${field} ${i}`));
   }
@@ -140,7 +144,15 @@ export class Case extends Fields {
 
   /** Bytes of variable length, in whichever form they stand. */
   data(field: string): Bytes {
-    const value = this.raw(field);
+    return this.#data(this.raw(field), field);
+  }
+
+  /** A list of such. */
+  datas(field: string): Bytes[] {
+    return this.list(field).map((value) => this.#data(value, field));
+  }
+
+  #data(value: Json, field: string): Bytes {
     if (typeof value === 'string') return fromHex(value);
     const form = objectOf(value, field);
     if (typeof form['pattern'] === 'number') return pattern(form['pattern']);
