@@ -73,7 +73,8 @@ def _unused():
     there = {path.name for path in vectors.DIRECTORY.glob("*.bin")}
     named = {value["file"] for file in FILES.values() for case in file.cases.values() for value in case.values()
              if isinstance(value, dict) and "file" in value}
-    return there - named
+    elsewhere = tuple(name.removesuffix(".json") for name in ELSEWHERE)
+    return {name for name in there - named if not name.startswith(elsewhere)}
 
 
 def main():

@@ -13,6 +13,7 @@ import (
 	"holdfast/format/keys"
 	"holdfast/format/opaque"
 	"holdfast/server/internal/account"
+	"holdfast/server/internal/bucket"
 )
 
 var device = account.FactorSecret{1, 2, 3, 4, 5}
