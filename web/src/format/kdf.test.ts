@@ -31,6 +31,8 @@ test('the labels are those of docs/format.md', () => {
     linkFinal: 'holdfast/v1/link-final',
     linkAuth: 'holdfast/v1/link-auth',
     linkRecord: 'holdfast/v1/link-record',
+    childWrite: 'holdfast/v1/child-write-key',
+    childAdmin: 'holdfast/v1/child-admin-key',
     identitySign: 'holdfast/v1/identity-sign',
     identityBox: 'holdfast/v1/identity-box',
     rootFolder: 'holdfast/v1/root-folder',
