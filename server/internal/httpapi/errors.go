@@ -9,6 +9,7 @@ import (
 	"holdfast/server/internal/account"
 	"holdfast/server/internal/bucket"
 	"holdfast/server/internal/fleet"
+	"holdfast/server/internal/message"
 	"holdfast/server/internal/placement"
 	"holdfast/server/internal/share"
 	"holdfast/server/internal/store"
@@ -54,8 +55,12 @@ var codes = []struct {
 	{account.ErrCode, api.CodeWrong},
 	{account.ErrNewCode, api.NewCodeWrong},
 	{account.ErrNoFactor, api.NoFactor},
+	{account.ErrNoAccount, api.NotFound},
 	{account.ErrUnknown, api.AccountSessionOver}, // erased meanwhile
 	{account.ErrRequest, api.BadRequest},
+	{message.ErrUnknown, api.NotFound},
+	{message.ErrFull, api.OverLimit},
+	{message.ErrRequest, api.BadRequest},
 	{fleet.ErrInvite, api.InviteInvalid},
 	{fleet.ErrDeclaration, api.DeclarationInvalid},
 	{fleet.ErrUnknownNode, api.NodeUnknown},

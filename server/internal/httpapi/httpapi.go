@@ -15,6 +15,7 @@ import (
 	"holdfast/api"
 	"holdfast/server/internal/account"
 	"holdfast/server/internal/fleet"
+	"holdfast/server/internal/message"
 	"holdfast/server/internal/share"
 	"holdfast/server/internal/upload"
 )
@@ -32,6 +33,7 @@ type Config struct {
 	Uploads  *upload.Service
 	Links    *share.Service
 	Accounts *account.Service
+	Messages *message.Service
 	Fleet    Fleet
 	Software string
 	Log      *slog.Logger
@@ -76,6 +78,10 @@ func New(cfg Config) http.Handler {
 	api.DropFactor.Handle(mux, s.failed, s.dropFactor)
 	api.ExportAccount.Handle(mux, s.failed, s.exportAccount)
 	api.EraseAccount.Handle(mux, s.failed, s.eraseAccount)
+	api.GetIdentity.Handle(mux, s.failed, s.getIdentity)
+	api.SendMessage.Handle(mux, s.failed, s.sendMessage)
+	api.ListMessages.Handle(mux, s.failed, s.listMessages)
+	api.DropMessage.Handle(mux, s.failed, s.dropMessage)
 	api.JoinNode.Handle(mux, s.failed, s.joinNode)
 	api.Heartbeat.Handle(mux, s.failed, s.heartbeat)
 	return Guard(s.Log, safe(known(mux)))

@@ -21,6 +21,7 @@ import (
 	"holdfast/format/opaque"
 	"holdfast/server/internal/account"
 	"holdfast/server/internal/fleet"
+	"holdfast/server/internal/message"
 	"holdfast/server/internal/servertest"
 	"holdfast/server/internal/share"
 	"holdfast/server/internal/store"
@@ -62,6 +63,7 @@ func newRig(t *testing.T) *rig {
 		Uploads:  upload.New(s, r.fleet.Uploads(), key, limits, r.clock.Now),
 		Links:    share.New(s, r.fleet.Links(), key, r.clock.Now),
 		Accounts: accounts,
+		Messages: message.New(s, r.clock.Now),
 		Fleet:    r.nodes,
 		Software: "test",
 		Log:      slog.New(slog.NewTextHandler(r.log, &slog.HandlerOptions{Level: slog.LevelDebug})),
