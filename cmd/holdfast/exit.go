@@ -9,6 +9,7 @@ import (
 	"holdfast/api"
 	"holdfast/client/account"
 	"holdfast/client/blobs"
+	"holdfast/client/contacts"
 	"holdfast/client/fleet"
 	"holdfast/client/home"
 	"holdfast/client/source"
@@ -55,6 +56,7 @@ var codes = []struct {
 	{blobs.ErrDamaged, exitIntegrity},
 	{blobs.ErrGrant, exitIntegrity},
 	{fleet.ErrNode, exitIntegrity},
+	{contacts.ErrChanged, exitIntegrity}, {contacts.ErrForged, exitIntegrity}, {contacts.ErrDamaged, exitIntegrity}, {keys.ErrContact, exitIntegrity}, {errNumbers, exitIntegrity},
 
 	{api.LinkExpired, exitGone}, {api.LinkUsedUp, exitGone}, {api.LinkRevoked, exitGone},
 
@@ -64,6 +66,9 @@ var codes = []struct {
 
 	{account.ErrLogin, exitKey}, {account.ErrLoggedOut, exitKey}, {account.ErrKeyring, exitKey}, {api.LoginFailed, exitKey}, {api.AccountSessionOver, exitKey},
 	{api.CodeNeeded, exitKey}, {api.CodeWrong, exitKey}, {keys.ErrPhraseWords, exitKey}, {keys.ErrPhraseChecksum, exitKey}, {api.NewCodeWrong, exitKey},
+
+	{keys.ErrContactCut, exitKey}, {keys.ErrContactChecksum, exitKey}, {keys.ErrContactUnknown, exitKey},
+	{contacts.ErrUnknown, exitNotFound}, {contacts.ErrNobody, exitNotFound}, {contacts.ErrFull, exitLimit}, {contacts.ErrName, exitUsage}, {contacts.ErrSelf, exitUsage},
 
 	{api.NotFound, exitNotFound}, {api.UploadUnknown, exitNotFound}, {api.BlobUnknown, exitNotFound},
 	{source.ErrMissing, exitNotFound}, {home.ErrUnknownSend, exitNotFound},
@@ -163,6 +168,7 @@ var advice = []struct {
 }{
 	{link.ErrNoKey, "The key is the part of a link after #. Without it nobody, the server included, can open the files.", ""},
 	{link.ErrPasswordNeeded, "Give it with --password-file FILE, or run this in a terminal to be asked.", ""},
+	{keys.ErrContact, "Nobody was added. Somebody put another key under this account, or the code is not for this service: ask for it again, by another way.", ""},
 	{account.ErrLoggedOut, "Log in with: holdfast login", ""},
 	{api.AccountSessionOver, "Log in again: holdfast logout, then holdfast login", ""},
 	{api.CodeNeeded, "Run this in a terminal to be asked for it, or give it with --code-file.", ""},

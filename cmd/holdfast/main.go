@@ -28,6 +28,9 @@ type cli struct {
 	Factor   factorCmd   `cmd:"" name:"2fa" help:"Second factor: codes that a device shows."`
 	Account  accountCmd  `cmd:"" help:"Rename, export or erase the account."`
 
+	Contacts contactsCmd `cmd:"" help:"People to share with: their contact codes, and your own."`
+	Verify   verifyCmd   `cmd:"" help:"Compare safety numbers with a contact."`
+
 	Dev     devCmd     `cmd:"" help:"Run a whole service on this machine."`
 	Server  serverCmd  `cmd:"" help:"Run the server (control plane)."`
 	Node    nodeCmd    `cmd:"" help:"Lend storage."`
