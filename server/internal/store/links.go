@@ -234,21 +234,33 @@ func (s *Store) EndLink(ctx context.Context, handle id.Handle, state share.State
 		if ended == 0 {
 			return nil // somebody was faster, with a reason that stays
 		}
-		nodes, err := chainNodes(ctx, tx, l.upload)
-		if err != nil {
-			return err
-		}
-		if err := enqueueDelete(ctx, tx, l.Upload, nodes, day); err != nil {
-			return err
-		}
 		if err := exec(ctx, tx, "destroy sessions", `DELETE FROM link_session WHERE link = $1`, l.num); err != nil {
 			return err
 		}
 		if err := exec(ctx, tx, "destroy tries", `DELETE FROM link_failure WHERE handle = $1`, handle[:]); err != nil {
 			return err
 		}
-		return destroyUpload(ctx, tx, l.upload)
+		return destroyUnheld(ctx, tx, l.upload, day)
 	})
+}
+
+// destroyUnheld destroys what an upload brought whose link ended, but for revisions that
+// folders hold, and orders it away when that is everything.
+func destroyUnheld(ctx context.Context, tx *sql.Tx, num, day int64) error {
+	// Held, so that of two who release the last revision and end the link at once the
+	// second sees what the first left.
+	if err := exec(ctx, tx, "take upload", `UPDATE upload SET state = state WHERE num = $1`, num); err != nil {
+		return err
+	}
+	for _, step := range []struct{ what, query string }{
+		{"destroy extents", `DELETE FROM extent WHERE revision IN (SELECT num FROM revision WHERE upload = $1 AND charged = 0)`},
+		{"destroy revisions", `DELETE FROM revision WHERE upload = $1 AND charged = 0`},
+	} {
+		if err := exec(ctx, tx, step.what, step.query, num); err != nil {
+			return err
+		}
+	}
+	return orderAwayEmpty(ctx, tx, num, day)
 }
 
 // destroyUpload destroys a committed upload with all that it brought.
