@@ -14,6 +14,7 @@ import (
 
 	"holdfast/api"
 	"holdfast/server/internal/account"
+	"holdfast/server/internal/drive"
 	"holdfast/server/internal/fleet"
 	"holdfast/server/internal/message"
 	"holdfast/server/internal/share"
@@ -34,6 +35,7 @@ type Config struct {
 	Links    *share.Service
 	Accounts *account.Service
 	Messages *message.Service
+	Drives   *drive.Service
 	Fleet    Fleet
 	Software string
 	Log      *slog.Logger
@@ -82,6 +84,15 @@ func New(cfg Config) http.Handler {
 	api.SendMessage.Handle(mux, s.failed, s.sendMessage)
 	api.ListMessages.Handle(mux, s.failed, s.listMessages)
 	api.DropMessage.Handle(mux, s.failed, s.dropMessage)
+	api.OpenDriveUpload.Handle(mux, s.failed, s.openDriveUpload)
+	api.ReadFolders.Handle(mux, s.failed, s.readFolders)
+	api.ReadCheckpoint.Handle(mux, s.failed, s.readCheckpoint)
+	api.KeepCheckpoint.HandleAdmitted(mux, s.failed, s.member, s.keepCheckpoint)
+	api.CommitDrive.HandleAdmitted(mux, s.failed, s.member, s.commitDrive)
+	api.FolderRevisions.HandleAdmitted(mux, s.failed, s.member, s.folderRevisions)
+	api.FolderExtents.Handle(mux, s.failed, s.folderExtents)
+	api.GetDrive.Handle(mux, s.failed, s.getDrive)
+	api.FolderGrants.Handle(mux, s.failed, s.folderGrants)
 	api.JoinNode.Handle(mux, s.failed, s.joinNode)
 	api.Heartbeat.Handle(mux, s.failed, s.heartbeat)
 	return Guard(s.Log, safe(known(mux)))
