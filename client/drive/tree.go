@@ -314,3 +314,8 @@ func (s *Size) plus(o Size) {
 	s.Versions += o.Versions
 	s.Trash += o.Trash
 }
+
+// Space is what the server counts of the account's drive.
+func (d *Drive) Space(ctx context.Context) (api.DriveView, error) {
+	return api.GetDrive.Call(ctx, d.caller, d.args(), api.Empty{})
+}
