@@ -258,7 +258,12 @@ func (l *loader) page(key ReadKey, sealed []byte, hash Hash, i, n int) error {
 	if err != nil {
 		return err
 	}
-	r := wire.NewReader(plain, MaxPage, true)
+	return l.plain(plain, i)
+}
+
+// plain takes in page i, opened.
+func (l *loader) plain(page []byte, i int) error {
+	r := wire.NewReader(page, MaxPage, true)
 	m := r.Map()
 	for m.Next() {
 		switch m.Key {

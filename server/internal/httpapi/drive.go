@@ -66,9 +66,6 @@ func (s *server) readFolders(ctx context.Context, r api.Request, req api.ReadFol
 	if err != nil {
 		return api.ReadFoldersResponse{}, err
 	}
-	if len(req.Folders) > api.MaxFolders {
-		return api.ReadFoldersResponse{}, api.NewProblem(api.BadRequest, "One request names at most %d folders.", api.MaxFolders)
-	}
 	points := make([]drive.Point, len(req.Folders))
 	for i, p := range req.Folders {
 		points[i] = drive.Point{Folder: p.Folder, After: p.After}
@@ -111,24 +108,14 @@ func (s *server) readCheckpoint(ctx context.Context, r api.Request, req api.Read
 	if err != nil {
 		return api.CheckpointPages{}, err
 	}
-	if len(req.Pages) > api.MaxCheckpointPages {
-		return api.CheckpointPages{}, tooManyPages()
-	}
 	pages, err := s.Drives.Checkpoint(ctx, b.ID, folder, hashes[id.Bytes32, journal.Hash](req.Pages))
 	return api.CheckpointPages{Pages: texts(pages)}, problem(err)
-}
-
-func tooManyPages() error {
-	return api.NewProblem(api.BadRequest, "One request has at most %d pages.", api.MaxCheckpointPages)
 }
 
 func (s *server) keepCheckpoint(ctx context.Context, r api.Request, req api.CheckpointPages) (api.Empty, error) {
 	b, folder, err := s.inFolder(ctx, r)
 	if err != nil {
 		return api.Empty{}, err
-	}
-	if len(req.Pages) > api.MaxCheckpointPages {
-		return api.Empty{}, tooManyPages()
 	}
 	var d raw
 	pages := d.all("pages", req.Pages)
