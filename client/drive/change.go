@@ -35,6 +35,7 @@ type change struct {
 	still  []*folder            // whose heads are taken for granted
 	forget []id.Folder          // that end
 	upload *api.DriveUpload
+	grants [][]byte
 }
 
 type nameKey struct {
