@@ -32,7 +32,7 @@ type change struct {
 	made   []*folder            // new ones
 	named  map[nameKey]*folder  // new ones by where they lie and their folded name
 	put    map[nameKey]struct{} // files likewise
-	still  []*folder            // whose heads are taken for granted
+	into   []*folder            // into which folders move
 	forget []id.Folder          // that end
 	upload *api.DriveUpload
 }
