@@ -20,7 +20,7 @@ const (
 	maxSwept = 1024
 	// maxOpsBytes bounds what is put into one entry: sealing pads it, and ids stand
 	// outside once more.
-	maxOpsBytes = 3 << 20
+	maxOpsBytes = 2 << 20
 	maxOpsIDs   = 50_000
 )
 

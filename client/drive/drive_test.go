@@ -300,7 +300,7 @@ func TestMany(t *testing.T) {
 		_, err := d.Put(t.Context(), all, nil)
 		must(t, err)
 		if f.commits > before+2 || len(f.sizes) < 3 {
-			t.Errorf("%d commits, %d entries", f.commits-before, len(f.sizes))
+			t.Errorf("%d commits, entries of %v", f.commits-before, f.sizes)
 		}
 		for i := range all {
 			c := *file("x").Content
