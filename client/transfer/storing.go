@@ -168,7 +168,9 @@ func (s *storing) takeUp(ctx context.Context) (bool, error) {
 		return false, s.abandon(ctx, h.Upload)
 	}
 	err = s.extend(ctx, total(s.units)+s.state.Abandoned)
-	if errors.Is(err, api.OverLimit) || errors.Is(err, api.NoCapacity) {
+	// What was given up of it counts as well: without that it may fit.
+	over := errors.Is(err, api.OverQuota) && s.state.Abandoned > 0
+	if over || errors.Is(err, api.OverLimit) || errors.Is(err, api.NoCapacity) {
 		return false, s.abandon(ctx, h.Upload)
 	}
 	return err == nil, err
