@@ -2,6 +2,7 @@ package drive
 
 import (
 	"context"
+	"slices"
 
 	"holdfast/format/id"
 	"holdfast/format/journal"
@@ -29,22 +30,33 @@ func (d *Drive) entries(ctx context.Context, paths []string) ([]place, error) {
 	return places, nil
 }
 
-// Remove puts files and folders into the trash of the folders in which they lie.
+// maxRemoved is how much one commit removes.
+const maxRemoved = 8192
+
+// Remove puts files and folders into the trash of the folders in which they lie; more
+// than 8,192 of them in several commits.
 func (d *Drive) Remove(ctx context.Context, paths []string) (out Result, err error) {
 	err = d.do(ctx, func() error {
 		places, err := d.entries(ctx, paths)
 		if err != nil {
 			return err
 		}
-		c, done := d.change(), map[id.Entry]bool{}
-		for _, p := range places {
-			if !done[p.entry.ID] {
-				done[p.entry.ID] = true
-				c.add(p.last(), journal.RemoveOn(p.entry.ID, d.today()))
+		done := map[id.Entry]bool{}
+		for some := range slices.Chunk(places, maxRemoved) {
+			c := d.change()
+			for _, p := range some {
+				if !done[p.entry.ID] {
+					done[p.entry.ID] = true
+					c.add(p.last(), journal.RemoveOn(p.entry.ID, d.today()))
+				}
+			}
+			r, err := d.commit(ctx, c)
+			out.Notices = append(out.Notices, r.Notices...)
+			if err != nil {
+				return err
 			}
 		}
-		out, err = d.commit(ctx, c)
-		return err
+		return nil
 	})
 	return out, err
 }

@@ -13,6 +13,7 @@ import (
 	"holdfast/format/id"
 	"holdfast/format/ticket"
 	"holdfast/server/internal/account"
+	"holdfast/server/internal/drive"
 	"holdfast/server/internal/fleet"
 	"holdfast/server/internal/loop"
 	"holdfast/server/internal/message"
@@ -28,6 +29,7 @@ type Store interface {
 	share.Store
 	account.Store
 	message.Store
+	drive.Store
 	loop.Leases
 	// From the fleet: chains refer to nodes that are there.
 	AddInvite(ctx context.Context, invite fleet.Invitation, now time.Time) error
