@@ -310,6 +310,13 @@ func TestThreat16RemovedMember(t *testing.T) {
 	if _, err := fresh.Accept(limited(t), invitations[len(invitations)-1]); err != nil || cleo.seesOn(fresh, atCleo+"/deep") != "deeper of-bob secret-middle" {
 		t.Errorf("cleo's new machine: %v", err)
 	}
+	// Several epochs that a machine missed are no trouble to it.
+	for range 2 {
+		ada.must(ada.Rekey(limited(t), "/Plans", func(int, int) {}))
+	}
+	if have := cleo.sees(atCleo + "/deep/deeper"); have != "from-cleo secret-low" {
+		t.Errorf("cleo sees %s", have)
+	}
 	// Invited again, bob is in again, and sees what was there in between.
 	again := ada.gives(bob, "/Plans", "Bob", journal.Reads)
 	if have := bob.sees(again + "/deep"); have != "deeper of-bob secret-middle" {

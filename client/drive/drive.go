@@ -94,6 +94,9 @@ func Open(a account.Access, dir home.Dir, caller api.Caller) (*Drive, error) {
 	return d, err
 }
 
+// Caller makes calls of the drive's server.
+func (d *Drive) Caller() api.Caller { return d.caller }
+
 // do is one call: what it looks at is read anew, and what was seen is kept, also where
 // the call fails.
 func (d *Drive) do(ctx context.Context, call func() error) error {

@@ -144,10 +144,10 @@ func (d *Drive) take(ctx context.Context, f *folder, part api.FolderPart) error 
 		return f.alarm(journal.Gap, "entries are to follow, and none does")
 	}
 	marks := d.marks(f)
+	if err := d.learn(ctx, f, raws, part.More); err != nil {
+		return err
+	}
 	if f.state == nil {
-		if err := d.learn(ctx, f, raws, part.More); err != nil {
-			return err
-		}
 		if err := d.begin(ctx, f, part.Pages, raws, marks); err != nil {
 			return f.named(err)
 		}
@@ -183,10 +183,14 @@ func (d *Drive) marks(f *folder) (all []journal.Head) {
 	return all
 }
 
-// learn finds the read keys of earlier epochs, for who was let in later: each entry that
-// begins an epoch has the one before.
+// learn finds the read keys of earlier epochs, for who was let in later or missed some:
+// each entry that begins an epoch has the one before.
 func (d *Drive) learn(ctx context.Context, f *folder, raws [][]byte, more bool) error {
-	if f.place.Epoch == 1 || len(raws) == 0 {
+	have := int64(0)
+	if f.state != nil {
+		have = f.state.Epoch()
+	}
+	if f.place.Epoch <= have+1 || len(raws) == 0 {
 		return nil
 	}
 	for all := raws; ; {

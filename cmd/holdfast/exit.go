@@ -75,6 +75,7 @@ var codes = []struct {
 	{contacts.ErrUnknown, exitNotFound}, {contacts.ErrNobody, exitNotFound}, {contacts.ErrFull, exitLimit}, {contacts.ErrName, exitUsage}, {contacts.ErrSelf, exitUsage},
 
 	{api.NotFound, exitNotFound}, {api.UploadUnknown, exitNotFound}, {api.BlobUnknown, exitNotFound},
+	{drive.ErrUnshared, exitGone}, {drive.ErrNotMember, exitNotFound}, {drive.ErrNotShared, exitNotFound}, {errNoInvitation, exitNotFound},
 	{drive.ErrNotFound, exitNotFound}, {drive.ErrNotTrashed, exitNotFound}, {drive.ErrVersion, exitNotFound},
 	{source.ErrMissing, exitNotFound}, {home.ErrUnknownSend, exitNotFound},
 

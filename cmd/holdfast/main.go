@@ -44,6 +44,12 @@ type cli struct {
 	Cat      catCmd      `cmd:"" help:"Write files of the drive to stdout."`
 	Sync     syncCmd     `cmd:"" help:"Make a folder of the drive what one of this machine is."`
 
+	Invite      inviteCmd      `cmd:"" help:"Share a folder with a contact."`
+	Invitations invitationsCmd `cmd:"" help:"Folders that others want to share: list, accept, decline."`
+	Members     membersCmd     `cmd:"" help:"Show who may open a folder."`
+	Revoke      revokeCmd      `cmd:"" help:"Take a folder from somebody: what comes after cannot be read any more."`
+	Leave       leaveCmd       `cmd:"" help:"Forget a folder that somebody shares."`
+
 	Contacts contactsCmd `cmd:"" help:"People to share with: their contact codes, and your own."`
 	Verify   verifyCmd   `cmd:"" help:"Compare safety numbers with a contact."`
 
