@@ -46,6 +46,14 @@ const (
 	CodeWrong          Code = "code-wrong"
 	NewCodeWrong       Code = "new-code-wrong"
 	NoFactor           Code = "no-factor"
+	OverQuota          Code = "over-quota"
+	HeadMoved          Code = "head-moved"
+	EntryInvalid       Code = "entry-invalid"
+	GrantInvalid       Code = "grant-invalid"
+	RoleTooLow         Code = "role-too-low"
+	RevisionUnknown    Code = "revision-unknown"
+	FolderExists       Code = "folder-exists"
+	FolderMisplaced    Code = "folder-misplaced"
 	InviteInvalid      Code = "invite-invalid"
 	DeclarationInvalid Code = "declaration-invalid"
 	NodeUnknown        Code = "node-unknown"
@@ -101,6 +109,14 @@ var statuses = map[Code]struct {
 	CodeWrong:          {403, "The code is wrong, or was used already"},
 	NewCodeWrong:       {403, "The code is none of the new second factor"},
 	NoFactor:           {409, "The account has no second factor"},
+	OverQuota:          {507, "This is more than the account may store"},
+	HeadMoved:          {409, "A folder was changed meanwhile"},
+	EntryInvalid:       {422, "A journal entry does not hold"},
+	GrantInvalid:       {422, "A grant does not hold"},
+	RoleTooLow:         {403, "Your role in this folder does not allow this"},
+	RevisionUnknown:    {422, "A revision is neither new nor in a folder that you may read"},
+	FolderExists:       {409, "There is a folder of this id"},
+	FolderMisplaced:    {422, "A folder would lie nowhere, twice, or in somebody else's drive"},
 	InviteInvalid:      {403, "The invite is unknown, used or expired"},
 	DeclarationInvalid: {422, "The node's declaration does not hold"},
 	NodeUnknown:        {403, "This node is not a member"},

@@ -94,6 +94,9 @@ var named = map[reflect.Type]struct{ name, about string }{
 	reflect.TypeFor[id.Revision](): {"RevisionID", "Id of a revision: 16 bytes, 22 characters of base64url."},
 	reflect.TypeFor[id.Handle]():   {"Handle", "Public half of a link: 16 bytes, 22 characters of base64url."},
 	reflect.TypeFor[id.Account]():  {"AccountID", "Handle of an account: 16 bytes, 22 characters of base64url."},
+	reflect.TypeFor[id.Folder]():   {"FolderID", "Id of a folder: 16 bytes, 22 characters of base64url."},
+	reflect.TypeFor[id.Commit]():   {"CommitID", "Id of one change of a drive: 16 bytes, 22 characters of base64url."},
+	reflect.TypeFor[id.Message]():  {"MessageID", "Id of a message: 16 bytes, 22 characters of base64url."},
 	reflect.TypeFor[id.Bytes32]():  {"Bytes32", "A name, key, hash or secret: 32 bytes, 43 characters of base64url."},
 	reflect.TypeFor[Code]():        {"Code", "Stable name of a problem."},
 }

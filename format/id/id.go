@@ -39,6 +39,8 @@ type (
 	accountKind  struct{}
 	folderKind   struct{}
 	entryKind    struct{}
+	commitKind   struct{}
+	messageKind  struct{}
 )
 
 type (
@@ -60,6 +62,10 @@ type (
 	Folder = ID[folderKind]
 	// Entry names a file or folder in a folder, across renames and moves.
 	Entry = ID[entryKind]
+	// Commit names one change of a drive, for retries.
+	Commit = ID[commitKind]
+	// Message names a message that waits at a server for an account.
+	Message = ID[messageKind]
 )
 
 // New returns a fresh random identifier.

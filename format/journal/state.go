@@ -5,6 +5,7 @@ import (
 	"iter"
 	"maps"
 	"slices"
+	"strings"
 
 	"holdfast/format/descriptor"
 	"holdfast/format/id"
@@ -98,6 +99,14 @@ func (s *State) Anchor() Anchor {
 	return Anchor{Folder: s.chain.Folder, Epoch: s.chain.Epoch, Public: s.chain.Keys}
 }
 
+// PublicOf are the folder's keys in one of its epochs.
+func (s *State) PublicOf(epoch int64) (Public, bool) {
+	if epoch < 1 || epoch > int64(len(s.epochs)) {
+		return Public{}, false
+	}
+	return s.epochs[epoch-1].start().Public(), true
+}
+
 // Hold checks that the journal leads to a's keys in a's epoch, and holds what
 // comes later against it too. A journal that ends before that epoch is an older
 // state than that which a was taken from.
@@ -177,7 +186,20 @@ func (s *State) All() iter.Seq[*Entry] { return maps.Values(s.entries) }
 
 // List are the live entries, sorted by name as bytes.
 func (s *State) List() []*Entry {
-	return slices.SortedFunc(maps.Values(s.names), func(a, b *Entry) int { return cmp.Compare(a.Name(), b.Name()) })
+	type named struct {
+		name string // beside the entry: sorting would look for it in memory each time
+		e    *Entry
+	}
+	all := make([]named, 0, len(s.names))
+	for name, e := range s.names {
+		all = append(all, named{name, e})
+	}
+	slices.SortFunc(all, func(a, b named) int { return strings.Compare(a.name, b.name) })
+	out := make([]*Entry, len(all))
+	for i := range all {
+		out[i] = all[i].e
+	}
+	return out
 }
 
 // Trash are the entries in the trash, those that came first before others.

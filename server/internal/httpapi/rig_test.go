@@ -20,7 +20,9 @@ import (
 	"holdfast/format/link"
 	"holdfast/format/opaque"
 	"holdfast/server/internal/account"
+	"holdfast/server/internal/drive"
 	"holdfast/server/internal/fleet"
+	"holdfast/server/internal/message"
 	"holdfast/server/internal/servertest"
 	"holdfast/server/internal/share"
 	"holdfast/server/internal/store"
@@ -40,7 +42,7 @@ type rig struct {
 	log   *safeBuffer
 }
 
-var limits = upload.Limits{UploadBytes: 1 << 34, DefaultDays: 7, Days: 30, Downloads: 100, ReservedBytes: 1 << 36}
+var limits = upload.Limits{UploadBytes: 1 << 34, DefaultDays: 7, Days: 30, Downloads: 100, ReservedBytes: 1 << 36, AccountBytes: 1 << 30}
 
 func newRig(t *testing.T) *rig {
 	t.Helper()
@@ -58,10 +60,13 @@ func newRig(t *testing.T) *rig {
 	if err != nil {
 		t.Fatal(err)
 	}
+	uploads := upload.New(s, r.fleet.Uploads(), key, limits, r.clock.Now)
 	server := httptest.NewServer(New(Config{
-		Uploads:  upload.New(s, r.fleet.Uploads(), key, limits, r.clock.Now),
+		Uploads:  uploads,
+		Drives:   drive.New(s, uploads, r.fleet.Links(), key, limits.AccountBytes, r.clock.Now),
 		Links:    share.New(s, r.fleet.Links(), key, r.clock.Now),
 		Accounts: accounts,
+		Messages: message.New(s, r.clock.Now),
 		Fleet:    r.nodes,
 		Software: "test",
 		Log:      slog.New(slog.NewTextHandler(r.log, &slog.HandlerOptions{Level: slog.LevelDebug})),

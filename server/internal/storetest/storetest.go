@@ -1,5 +1,5 @@
 // Package storetest has the contract suites of the store interfaces that uploads,
-// links, accounts and loops declare. Every implementation runs them on a database of its
+// links, accounts, messages and loops declare. Every implementation runs them on a database of its
 // own for each test.
 package storetest
 
@@ -13,8 +13,10 @@ import (
 	"holdfast/format/id"
 	"holdfast/format/ticket"
 	"holdfast/server/internal/account"
+	"holdfast/server/internal/drive"
 	"holdfast/server/internal/fleet"
 	"holdfast/server/internal/loop"
+	"holdfast/server/internal/message"
 	"holdfast/server/internal/placement"
 	"holdfast/server/internal/servertest"
 	"holdfast/server/internal/share"
@@ -26,6 +28,8 @@ type Store interface {
 	upload.Store
 	share.Store
 	account.Store
+	message.Store
+	drive.Store
 	loop.Leases
 	// From the fleet: chains refer to nodes that are there.
 	AddInvite(ctx context.Context, invite fleet.Invitation, now time.Time) error
@@ -136,7 +140,7 @@ func (s *suite) opened(budget, closes int64) upload.Upload {
 		ID: id.New[id.Upload](), State: upload.Open, Secret: id.New32(), Budget: budget, Closes: closes,
 		Chains: []placement.Chain{ids[:3]},
 	}
-	s.must(s.OpenUpload(s.Context(), u, plenty, anyNumber))
+	s.must(s.OpenUpload(s.Context(), u, plenty, anyNumber, 1<<50))
 	return u
 }
 

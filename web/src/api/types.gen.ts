@@ -26,7 +26,12 @@ export type Code =
   | 'code-wrong'
   | 'commit-conflict'
   | 'declaration-invalid'
+  | 'entry-invalid'
+  | 'folder-exists'
+  | 'folder-misplaced'
   | 'forward-failed'
+  | 'grant-invalid'
+  | 'head-moved'
   | 'heartbeat-invalid'
   | 'internal'
   | 'invite-invalid'
@@ -45,6 +50,7 @@ export type Code =
   | 'node-unknown'
   | 'not-found'
   | 'over-limit'
+  | 'over-quota'
   | 'page-missing'
   | 'range-invalid'
   | 'rate-limited'
@@ -52,6 +58,8 @@ export type Code =
   | 'receipt-invalid'
   | 'receipts-missing'
   | 'revision-invalid'
+  | 'revision-unknown'
+  | 'role-too-low'
   | 'session-invalid'
   | 'step-invalid'
   | 'ticket-expired'
@@ -66,8 +74,17 @@ export type Code =
   | 'work-invalid'
   | 'wrong-key';
 
+/** Id of one change of a drive: 16 bytes, 22 characters of base64url. */
+export type CommitID = string;
+
+/** Id of a folder: 16 bytes, 22 characters of base64url. */
+export type FolderID = string;
+
 /** Public half of a link: 16 bytes, 22 characters of base64url. */
 export type Handle = string;
+
+/** Id of a message: 16 bytes, 22 characters of base64url. */
+export type MessageID = string;
 
 /** Id of a node's key: 16 bytes, 22 characters of base64url. */
 export type NodeID = string;
@@ -89,7 +106,12 @@ export const STATUS: Readonly<Record<Code, number>> = {
   'code-wrong': 403,
   'commit-conflict': 409,
   'declaration-invalid': 422,
+  'entry-invalid': 422,
+  'folder-exists': 409,
+  'folder-misplaced': 422,
   'forward-failed': 502,
+  'grant-invalid': 422,
+  'head-moved': 409,
   'heartbeat-invalid': 422,
   internal: 500,
   'invite-invalid': 403,
@@ -108,6 +130,7 @@ export const STATUS: Readonly<Record<Code, number>> = {
   'node-unknown': 403,
   'not-found': 404,
   'over-limit': 422,
+  'over-quota': 507,
   'page-missing': 409,
   'range-invalid': 416,
   'rate-limited': 429,
@@ -115,6 +138,8 @@ export const STATUS: Readonly<Record<Code, number>> = {
   'receipt-invalid': 422,
   'receipts-missing': 422,
   'revision-invalid': 422,
+  'revision-unknown': 422,
+  'role-too-low': 403,
   'session-invalid': 403,
   'step-invalid': 409,
   'ticket-expired': 403,
@@ -242,6 +267,37 @@ export interface ChangePasswordRequest {
   endOthers: boolean;
 }
 
+/** CheckpointPages are sealed pages, in the order in which they were asked for. */
+export interface CheckpointPages {
+  pages: string[];
+}
+
+/** CommitDriveRequest is one change of the drive. */
+export interface CommitDriveRequest {
+  /**
+   * Key tells this commit from others: 16 random bytes as text. A request with a key that was used is answered as
+   * then, or refused with CommitConflict if it differs.
+   */
+  key: CommitID;
+  /** Unchanged are heads of folders that this commit takes for granted. */
+  unchanged?: FolderHead[];
+  /**
+   * Entries are envelopes, those of one folder in their sequence. Roots are the ids of new folders among them that
+   * lie in no other: they become the caller's own.
+   */
+  entries: string[];
+  roots?: FolderID[];
+  /** Grants are envelopes; they are signed in the epochs in which the entries leave the folders. */
+  grants?: string[];
+  /** Upload brings the revisions that entries refer to and no folder holds yet. */
+  upload?: DriveUpload;
+}
+
+/** CommitDriveResponse tells where the upload's blobs stand, if there was one. */
+export interface CommitDriveResponse {
+  copies: Node[];
+}
+
 /** CommitRequest closes an upload. Pages is the number of staged pages; Page, the last one, may ride along. */
 export interface CommitRequest {
   pages: number;
@@ -253,6 +309,27 @@ export interface CommitRequest {
 export interface CommitResponse {
   expires: number;
   copies: Node[];
+}
+
+/** DriveUpload closes an upload of openDriveUpload: Pages staged pages, and Page, the last. */
+export interface DriveUpload {
+  upload: UploadID;
+  secret: string;
+  pages: number;
+  page: Page;
+}
+
+/** DriveView is what the server counts of an account's drive. */
+export interface DriveView {
+  /**
+   * Bytes that the account's folders hold, padded and sealed, each revision once; and the most that they may.
+   * Reserved are those of open uploads.
+   */
+  bytes: number;
+  reserved: number;
+  quota: number;
+  /** Granted are folders of others, by the grant itself and not by one above. */
+  granted: GrantedFolder[];
 }
 
 /** EraseAccountRequest names the account once more. */
@@ -295,12 +372,79 @@ export interface ExtentsRequest {
   count: number;
 }
 
+/** FolderExtentsRequest asks for Count extents of a revision from number From on. */
+export interface FolderExtentsRequest {
+  revision: RevisionID;
+  from: number;
+  count: number;
+}
+
+/** FolderGrantsResponse has envelopes of grants, revoked ones left out. */
+export interface FolderGrantsResponse {
+  grants: string[];
+}
+
+/** FolderHead is the last entry of a folder's journal. */
+export interface FolderHead {
+  folder: FolderID;
+  seq: number;
+  hash: Bytes32;
+}
+
+/**
+ * FolderPart is what a server gives of one folder's journal. It is believed in nothing: entries are verified,
+ * and the head is held against pins (docs/format.md §21, §26).
+ */
+export interface FolderPart {
+  folder: FolderID;
+  /** Missing: there is no such folder, or the caller may not read it. Nothing else is set. */
+  missing?: boolean;
+  /** Seq, Hash and Epoch are those of the journal's last entry. */
+  seq?: number;
+  hash?: Bytes32;
+  epoch?: number;
+  /** Role of the caller: reader, writer or admin. */
+  role?: string;
+  /**
+   * Pages are the hashes of the newest checkpoint, where After was 0 and there is one; the first of Entries is
+   * then the entry that names them.
+   */
+  pages?: Bytes32[];
+  /**
+   * Entries are envelopes in sequence: those after After, or from the checkpoint on. More tells that others
+   * follow: the caller asks again from the last one on.
+   */
+  entries?: string[];
+  more?: boolean;
+}
+
+/** FolderPoint is a folder and the seq of the last entry that the caller has, 0 for none. */
+export interface FolderPoint {
+  folder: FolderID;
+  after: number;
+}
+
+/**
+ * FolderRevisionsRequest asks for revisions by id. When the answer's Next is not empty, the same request with it
+ * as Cursor goes on.
+ */
+export interface FolderRevisionsRequest {
+  revisions: RevisionID[];
+  cursor?: string;
+}
+
 /** ForwardRequest names blobs of the ticket's upload. */
 export interface ForwardRequest {
   ticket: string;
   chain: number;
   copies: number;
   names: Bytes32[];
+}
+
+/** GrantedFolder is a folder of somebody else and the grant that opens it. */
+export interface GrantedFolder {
+  folder: FolderID;
+  grant: string;
 }
 
 /** Health of a node. */
@@ -333,6 +477,11 @@ export interface HeartbeatResponse {
   more?: boolean;
   /** Time is the server's clock in Unix seconds, for the node's own warning. */
   time: number;
+}
+
+/** IdentityView is an account's public identity, an envelope (docs/format.md §14). */
+export interface IdentityView {
+  identity: string;
 }
 
 /** JoinRequest asks to become a member. Invite may be empty for a member. */
@@ -450,6 +599,11 @@ export interface LoginRequest extends AccountProof {
   session: AccountSession;
 }
 
+/** MessageList has at most 100: an account keeps no more at a time. */
+export interface MessageList {
+  messages: WaitingMessage[];
+}
+
 /**
  * Node is a node as clients see it. Operator and jurisdiction are inside the declaration, an envelope that the
  * node signed: a client checks it, and that the node's id is the key id of the public key in it, and believes
@@ -465,6 +619,11 @@ export interface Node {
 export interface NodeFailure {
   node: NodeID;
   code: Code;
+}
+
+/** OpenDriveUploadRequest asks to store Bytes bytes of ciphertext; 0 where that is not known yet. */
+export interface OpenDriveUploadRequest {
+  bytes: number;
 }
 
 /** OpenUploadRequest asks to store Bytes bytes of ciphertext. Zero is allowed where the length is not known yet. */
@@ -541,6 +700,21 @@ export interface Problem {
   retryAfter?: number;
 }
 
+/** ReadCheckpointRequest asks for pages by their hashes. */
+export interface ReadCheckpointRequest {
+  pages: Bytes32[];
+}
+
+/** ReadFoldersRequest names folders, none twice. */
+export interface ReadFoldersRequest {
+  folders: FolderPoint[];
+}
+
+/** ReadFoldersResponse has a part for each folder named, in their order. */
+export interface ReadFoldersResponse {
+  folders: FolderPart[];
+}
+
 /** RecoverRequest is the new password. */
 export interface RecoverRequest {
   state: string;
@@ -605,6 +779,18 @@ export interface RevisionsRequest {
   session: string;
   revisions?: RevisionID[];
   cursor?: string;
+}
+
+/**
+ * SendMessageRequest is a message sealed to its recipient and signed within by its sender (docs/format.md §15):
+ * who sent it is nothing that the server tells.
+ */
+export interface SendMessageRequest {
+  to: AccountID;
+  /** Message is the id, drawn by the sender: the same one again is kept once. */
+  message: MessageID;
+  /** Sealed is the envelope, 8 KiB at most: an invitation takes less than 3 KiB. */
+  sealed: string;
 }
 
 /** ServiceInfo is what anyone may know. */
@@ -678,6 +864,13 @@ export interface UploadGrant {
   fleet: string;
 }
 
+/** WaitingMessage is a message, and the day on which it came, since 1970-01-01 UTC. */
+export interface WaitingMessage {
+  message: MessageID;
+  sealed: string;
+  day: number;
+}
+
 /** Request and response of every call with JSON on both sides; null is the absence of a body. */
 export interface Calls {
   getInfo: { request: null; response: ServiceInfo };
@@ -710,6 +903,19 @@ export interface Calls {
   dropFactor: { request: AccountProofRequest; response: null };
   exportAccount: { request: AccountProofRequest; response: AccountExport };
   eraseAccount: { request: EraseAccountRequest; response: null };
+  openDriveUpload: { request: OpenDriveUploadRequest; response: UploadGrant };
+  readFolders: { request: ReadFoldersRequest; response: ReadFoldersResponse };
+  readCheckpoint: { request: ReadCheckpointRequest; response: CheckpointPages };
+  keepCheckpoint: { request: CheckpointPages; response: null };
+  commitDrive: { request: CommitDriveRequest; response: CommitDriveResponse };
+  folderRevisions: { request: FolderRevisionsRequest; response: RevisionsPage };
+  folderExtents: { request: FolderExtentsRequest; response: ExtentsPage };
+  getDrive: { request: null; response: DriveView };
+  folderGrants: { request: null; response: FolderGrantsResponse };
+  sendMessage: { request: SendMessageRequest; response: null };
+  listMessages: { request: null; response: MessageList };
+  dropMessage: { request: null; response: null };
+  getIdentity: { request: null; response: IdentityView };
   joinNode: { request: JoinRequest; response: JoinResponse };
   heartbeat: { request: HeartbeatRequest; response: HeartbeatResponse };
   listReceipts: { request: ListReceiptsRequest; response: ListReceiptsResponse };
@@ -1000,6 +1206,123 @@ export const endpoints = {
     path: '/api/v1/account/erase',
     auth: 'account',
     maxBody: 16384,
+    timeoutMs: 30000,
+  },
+  /** Reserve bytes for files of the drive. What openUpload's other calls do, they do for this one; commitDrive closes it. */
+  openDriveUpload: {
+    party: 'server',
+    method: 'POST',
+    path: '/api/v1/drive/uploads',
+    auth: 'account',
+    maxBody: 16384,
+    timeoutMs: 30000,
+  },
+  /** Heads of folders, and what their journals have beyond what the caller knows. */
+  readFolders: {
+    party: 'server',
+    method: 'POST',
+    path: '/api/v1/drive/folders',
+    auth: 'account',
+    maxBody: 16384,
+    timeoutMs: 60000,
+  },
+  /** Pages of a folder's newest checkpoint, by their hashes. */
+  readCheckpoint: {
+    party: 'server',
+    method: 'POST',
+    path: '/api/v1/drive/folders/{folder}/checkpoint',
+    auth: 'account',
+    maxBody: 16384,
+    timeoutMs: 60000,
+  },
+  /** Keep pages for a checkpoint that an entry is going to name; a day at most without one. */
+  keepCheckpoint: {
+    party: 'server',
+    method: 'PUT',
+    path: '/api/v1/drive/folders/{folder}/checkpoint',
+    auth: 'account',
+    maxBody: 12582912,
+    timeoutMs: 60000,
+  },
+  /** Append to the journals of several folders, with the upload that they refer to and grants, at once or not at all. The same request sent again gets the same answer. */
+  commitDrive: {
+    party: 'server',
+    method: 'POST',
+    path: '/api/v1/drive/commits',
+    auth: 'account',
+    maxBody: 12582912,
+    timeoutMs: 60000,
+  },
+  /** Revisions that a folder holds, with release keys, places and read tickets. */
+  folderRevisions: {
+    party: 'server',
+    method: 'POST',
+    path: '/api/v1/drive/folders/{folder}/revisions',
+    auth: 'account',
+    maxBody: 524288,
+    timeoutMs: 60000,
+  },
+  /** More extents of one revision, or fresh tickets for them. */
+  folderExtents: {
+    party: 'server',
+    method: 'POST',
+    path: '/api/v1/drive/folders/{folder}/extents',
+    auth: 'account',
+    maxBody: 16384,
+    timeoutMs: 30000,
+  },
+  /** What the account takes and may take, and the folders of others that it was granted. */
+  getDrive: {
+    party: 'server',
+    method: 'GET',
+    path: '/api/v1/drive',
+    auth: 'account',
+    maxBody: 0,
+    timeoutMs: 30000,
+  },
+  /** The grants that stand on a folder itself, for those who may read it. */
+  folderGrants: {
+    party: 'server',
+    method: 'GET',
+    path: '/api/v1/drive/folders/{folder}/grants',
+    auth: 'account',
+    maxBody: 0,
+    timeoutMs: 30000,
+  },
+  /** Leave a sealed message for an account, by its handle. */
+  sendMessage: {
+    party: 'server',
+    method: 'POST',
+    path: '/api/v1/messages',
+    auth: 'account',
+    maxBody: 16384,
+    timeoutMs: 30000,
+  },
+  /** The messages that wait for the caller, the oldest first. */
+  listMessages: {
+    party: 'server',
+    method: 'GET',
+    path: '/api/v1/messages',
+    auth: 'account',
+    maxBody: 0,
+    timeoutMs: 30000,
+  },
+  /** Forget a message. Repeating is harmless. */
+  dropMessage: {
+    party: 'server',
+    method: 'DELETE',
+    path: '/api/v1/messages/{message}',
+    auth: 'account',
+    maxBody: 0,
+    timeoutMs: 30000,
+  },
+  /** The signed public identity of an account, by its handle. Whoever asks holds it against a contact code or a pin. */
+  getIdentity: {
+    party: 'server',
+    method: 'GET',
+    path: '/api/v1/accounts/{account}/identity',
+    auth: 'account',
+    maxBody: 0,
     timeoutMs: 30000,
   },
   /** Join the fleet with an invite and a signed declaration. A member's declaration may be renewed without one. */
