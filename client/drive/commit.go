@@ -130,6 +130,9 @@ func (w *written) all(ctx context.Context, intents []journal.Intent, first bool)
 			continue
 		}
 		f := w.d.folders[in.Folder]
+		if w.d.behind(f) {
+			return api.HeadMoved // others changed it since it was read, and heads were read since
+		}
 		if err := w.folder(ctx, f, in.Ops, first); err != nil {
 			return f.refused(err)
 		}
@@ -154,6 +157,12 @@ func (w *written) all(ctx context.Context, intents []journal.Intent, first bool)
 		}
 	}
 	return w.folder(ctx, w.d.heads, w.headOps(), first)
+}
+
+// behind tells whether heads know a later state of the folder than the one at hand.
+func (d *Drive) behind(f *folder) bool {
+	h, known := d.heads.state.HeadOf(f.id)
+	return known && h.Seq > f.seq()
 }
 
 func noteChildren(children map[id.Folder]bool, ops []journal.Operation) {

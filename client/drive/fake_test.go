@@ -20,7 +20,7 @@ import (
 // fake is a server of journals in memory: it checks chains, compares and swaps. What
 // revisions, roles and quota are it does not know.
 type fake struct {
-	t   *testing.T
+	t   testing.TB
 	url string
 
 	mu       sync.Mutex // guards what follows
@@ -43,7 +43,7 @@ type fakeFolder struct {
 	naming int // index of the entry that names the checkpoint
 }
 
-func newFake(t *testing.T) *fake {
+func newFake(t testing.TB) *fake {
 	f := &fake{t: t, folders: map[id.Folder]*fakeFolder{}, answers: map[id.Commit]bool{}}
 	mux := http.NewServeMux()
 	onError := func(id string, err error) { t.Errorf("%s: %v", id, err) }
@@ -244,7 +244,7 @@ func folderOf(raw []byte) (id.Folder, error) {
 // device is a drive with a home of its own.
 type device struct {
 	*Drive
-	t    *testing.T
+	t    testing.TB
 	home string
 }
 

@@ -19,7 +19,7 @@ func (s *State) Save() Saved {
 // The journal is still to lead to the anchor: Settled tells, once the newest entries
 // were applied.
 func Restore(anchor Anchor, saved Saved) (*State, error) {
-	l := loader{head: saved.Head, epoch: saved.Epoch, state: Begin(anchor)}
+	l := loader{head: saved.Head, epoch: saved.Epoch, state: Begin(anchor), room: maxStates}
 	if anchor.Folder != saved.Head.Folder {
 		return nil, alarm(anchor.Folder, BadCheckpoint, 0, wrong("it is of folder %s", saved.Head.Folder))
 	}
