@@ -46,7 +46,7 @@ func TestChangedCaches(t *testing.T) {
 	path := d.cached("/folder")
 	good, err := os.ReadFile(path)
 	must(t, err)
-	for at := 0; at < len(good); at += max(1, len(good)/200) {
+	for at := 0; at < len(good); at += max(1, len(good)/60) {
 		for name, bad := range map[string][]byte{
 			"bit": append(append(append([]byte(nil), good[:at]...), good[at]^1), good[at+1:]...),
 			"cut": good[:at],

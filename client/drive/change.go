@@ -20,7 +20,7 @@ const (
 	maxSwept = 1024
 	// maxOpsBytes bounds what is put into one entry: sealing pads it, and ids stand
 	// outside once more.
-	maxOpsBytes = 3 << 20
+	maxOpsBytes = 2 << 20
 	maxOpsIDs   = 50_000
 )
 
@@ -32,7 +32,7 @@ type change struct {
 	made   []*folder            // new ones
 	named  map[nameKey]*folder  // new ones by where they lie and their folded name
 	put    map[nameKey]struct{} // files likewise
-	still  []*folder            // whose heads are taken for granted
+	into   []*folder            // into which folders move
 	forget []id.Folder          // that end
 	upload *api.DriveUpload
 }

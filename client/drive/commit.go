@@ -150,13 +150,22 @@ func (w *written) all(ctx context.Context, intents []journal.Intent, first bool)
 	if len(w.entries) == 0 {
 		return nil
 	}
-	for _, f := range w.still {
+	for _, f := range w.still() {
 		if _, changes := w.pending[f]; !changes {
 			h := f.state.Head()
 			w.unheld = append(w.unheld, api.FolderHead{Folder: h.Folder, Seq: h.Seq, Hash: id.Bytes32(h.Hash)})
 		}
 	}
 	return w.folder(ctx, w.d.heads, w.headOps(), first)
+}
+
+// still are the folders from those into which folders move up to the root: that they lie
+// there is taken for granted, so that two moves cannot make a circle.
+func (c *change) still() (all []*folder) {
+	for _, f := range c.into {
+		all = append(all, f.above()...)
+	}
+	return unique(all)
 }
 
 // behind tells whether heads know a later state of the folder than the one at hand.
@@ -306,7 +315,7 @@ func (w *written) undo() {
 func (c *change) rebase(ctx context.Context, intents []journal.Intent) ([]journal.Intent, []journal.Notice, error) {
 	d := c.d
 	var all []*folder
-	for _, f := range append(slices.Clone(c.order), c.still...) {
+	for _, f := range append(slices.Clone(c.order), c.into...) {
 		all = append(all, f.above()...)
 	}
 	slices.Reverse(all) // the root first
@@ -318,6 +327,9 @@ func (c *change) rebase(ctx context.Context, intents []journal.Intent) ([]journa
 		if f.gone {
 			return nil, nil, &Error{f.path, ErrNotFound}
 		}
+	}
+	if err := c.locate(ctx); err != nil {
+		return nil, nil, err
 	}
 	return journal.Rebase(intents, journal.World{
 		State:  func(f id.Folder) *journal.State { return d.folders[f].state },
@@ -356,17 +368,27 @@ func unique(all []*folder) (out []*folder) {
 	return out
 }
 
-// parent is where a folder lies now, as far as that was read.
-func (d *Drive) parent(f id.Folder) (id.Folder, bool) {
-	for _, p := range d.folders {
-		if p.state == nil {
-			continue
-		}
-		if _, here := p.state.Child(f); here {
-			return p.id, true
+// locate finds where folders went that others moved, from which on a folder that this
+// change moves would hang: the folder itself may be there, and then it must not go.
+func (c *change) locate(ctx context.Context) error {
+	for _, f := range c.into {
+		for ; f.parent != nil; f = f.parent {
+			if _, here := f.parent.state.Child(f.id); !here {
+				return c.d.treeOf(ctx, c.d.root, true, func(*folder) error { return nil }) // everything learns its parent
+			}
 		}
 	}
-	return id.Folder{}, false
+	return nil
+}
+
+// parent is where a folder lies now, as far as that was read.
+func (d *Drive) parent(f id.Folder) (id.Folder, bool) {
+	known := d.folders[f]
+	if known == nil || known.parent == nil || known.parent.state == nil {
+		return id.Folder{}, false
+	}
+	_, here := known.parent.state.Child(f)
+	return known.parent.id, here
 }
 
 // reseal seals a child's keys for what the folder is by now.

@@ -2,14 +2,16 @@ package drive
 
 import (
 	"errors"
+	"fmt"
 	"slices"
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
+	"holdfast/api"
 	"holdfast/format/descriptor"
 	"holdfast/format/id"
-	"holdfast/format/journal"
 )
 
 func must(t testing.TB, err error) {
@@ -158,6 +160,11 @@ func TestTrash(t *testing.T) {
 	one.wants("/a/ /a/b/ /a/b/x /a/y /a/y (2)")
 	_, err = one.Remove(ctx, []string{"/a"})
 	must(t, err)
+	is(t, one.Purge(ctx, []string{"/b"}), ErrNotTrashed)
+	one.mkdir("/b")
+	_, err = one.Remove(ctx, []string{"/b"})
+	must(t, err)
+	must(t, one.Purge(ctx, []string{"/b"}))
 	n, err := one.Empty(ctx, "/", true, 0)
 	must(t, err)
 	if n != 1 {
@@ -278,5 +285,148 @@ func TestNames(t *testing.T) {
 	if _, err := second.Resolve(t.Context(), deep); err != nil {
 		t.Error(err)
 	}
-	_ = journal.Gap
+}
+
+// TestMany: what does not fit one commit is done in several, and a folder whose entries
+// do not fit one entry of its journal is put at once all the same.
+func TestMany(t *testing.T) {
+	f := newFake(t)
+	a := someAccount()
+	d := f.device(a)
+	long := strings.Repeat("n", 250)
+	var all []NewFile
+	for i := range MaxFiles {
+		about := file(fmt.Sprintf("%s%05d", long, i))
+		about.MediaType, about.Thumbnail = "x/"+strings.Repeat("y", 126), file("t").Content
+		all = append(all, NewFile{"/many", about})
+	}
+	for range 2 { // into a new folder, then as versions into one that is there
+		before := f.commits
+		_, err := d.Put(t.Context(), all, nil)
+		must(t, err)
+		if f.commits > before+2 || len(f.sizes) < 3 {
+			t.Errorf("%d commits, entries of %v", f.commits-before, f.sizes)
+		}
+		for i := range all {
+			c := *file("x").Content
+			all[i].Descriptor.Content = &c
+		}
+	}
+	_, err := d.Put(t.Context(), append(all, all[0]), nil)
+	is(t, err, ErrTooMany)
+	before := f.commits
+	for range 2 { // the second time above what one commit takes
+		d.mkdir("/copies")
+		_, err = d.Copy(t.Context(), []string{"/many"}, "/copies")
+		must(t, err)
+		d.put("/many/one more")
+		_, err = d.Move(t.Context(), []string{"/copies"}, "/copies of some time")
+		must(t, err)
+	}
+	if f.commits-before < 8 {
+		t.Errorf("%d commits", f.commits-before)
+	}
+	two := f.device(a)
+	total, _, err := two.Usage(t.Context(), "/")
+	must(t, err)
+	if want := int64(3*MaxFiles + 2); total.Files < want {
+		t.Errorf("%d files, want %d", total.Files, want)
+	}
+	items, err := two.Glob(t.Context(), "/many/n*")
+	must(t, err)
+	var paths []string
+	for _, i := range items {
+		paths = append(paths, i.Path)
+	}
+	_, err = two.Remove(t.Context(), paths)
+	must(t, err)
+	left, err := d.List(t.Context(), "/many")
+	must(t, err)
+	if len(left) != 1 {
+		t.Errorf("%d left", len(left))
+	}
+}
+
+// TestGlobs: patterns, and names that look like patterns.
+func TestGlobs(t *testing.T) {
+	f := newFake(t)
+	d := f.device(someAccount())
+	d.mkdir("/a/b/c", "/[x]")
+	d.put("/a/1.jpg", "/a/b/2.jpg", "/a/b/c/3.jpg", "/a/b/c/4.png", "/[x]/5", "/a/*")
+	for pattern, want := range map[string]string{
+		"/a/*.jpg": "/a/1.jpg", "/**/*.jpg": "/a/1.jpg /a/b/2.jpg /a/b/c/3.jpg", "/a/**/?.png": "/a/b/c/4.png", "/[x]/5": "/[x]/5", "/a/*": "/a/*",
+		"/a/b/**": "/a/b/2.jpg /a/b/c /a/b/c/3.jpg /a/b/c/4.png", "/a/[ab]/[0-9].jpg": "/a/b/2.jpg", "/A/B": "/a/b", "/*": "/[x] /a",
+	} {
+		items, err := d.Glob(t.Context(), pattern)
+		if err != nil {
+			t.Errorf("%s: %v", pattern, err)
+		}
+		var have []string
+		for _, i := range items {
+			have = append(have, i.Path)
+		}
+		if strings.Join(have, " ") != want {
+			t.Errorf("%s: %v, want %s", pattern, have, want)
+		}
+	}
+	_, err := d.Glob(t.Context(), "/z*")
+	is(t, err, ErrNotFound)
+	_, err = d.Glob(t.Context(), "/a/[")
+	is(t, err, ErrPattern)
+}
+
+// TestOldTrashGoes: after 30 days, when something in its folder is written.
+func TestOldTrashGoes(t *testing.T) {
+	f := newFake(t)
+	d := f.device(someAccount())
+	now := time.Now()
+	d.now = func() time.Time { return now }
+	d.put("/folder/x", "/folder/y")
+	_, err := d.Remove(t.Context(), []string{"/folder/x"})
+	must(t, err)
+	for _, c := range []struct{ days, left int }{{29, 1}, {2, 0}} {
+		now = now.Add(time.Duration(c.days) * 24 * time.Hour)
+		d.put("/folder/" + fmt.Sprint(c.days))
+		trash, err := d.Trash(t.Context(), "/folder", false)
+		must(t, err)
+		if len(trash) != c.left {
+			t.Errorf("after %d more days: %d in the trash", c.days, len(trash))
+		}
+	}
+	total, each, err := d.Usage(t.Context(), "/")
+	must(t, err)
+	if total.Files != 3 || each["/folder"].Files != 3 || total.Folders != 2 {
+		t.Errorf("%+v, %+v", total, each)
+	}
+}
+
+// TestKnownFolderCostsOneRequest: whatever its depth, to a program that was just started.
+func TestKnownFolderCostsOneRequest(t *testing.T) {
+	f := newFake(t)
+	a := someAccount()
+	d := f.device(a)
+	path := strings.Repeat("/deep", 40)
+	d.mkdir(path)
+	for _, again := range []*device{d, f.deviceAt(a, d.home)} {
+		f.took()
+		_, err := again.List(t.Context(), path)
+		must(t, err)
+		if r := f.took(); len(r) != 1 {
+			t.Errorf("%d requests", len(r))
+		}
+	}
+}
+
+// TestNoAnswer: who cannot know whether a change was made says so.
+func TestNoAnswer(t *testing.T) {
+	f := newFake(t)
+	d := f.device(someAccount())
+	d.mkdir("/a")
+	d.Patience = time.Millisecond
+	f.lose = 1000
+	_, err := d.Mkdir(t.Context(), []string{"/b"}, false)
+	is(t, err, ErrUnknown)
+	is(t, err, api.ErrUnreachable)
+	f.lose = 0
+	d.wants("/a/ /b/")
 }

@@ -112,7 +112,7 @@ func (c *change) move(from *folder, e *journal.Entry, to target) error {
 			return err
 		}
 		child = &sealed
-		c.still = append(c.still, to.in.above()...)
+		c.into = append(c.into, to.in)
 	}
 	out, in := journal.Move(e, from.id, to.in.id, to.name, child)
 	c.add(from, out)

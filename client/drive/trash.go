@@ -2,6 +2,7 @@ package drive
 
 import (
 	"context"
+	"slices"
 
 	"holdfast/format/id"
 	"holdfast/format/journal"
@@ -29,22 +30,33 @@ func (d *Drive) entries(ctx context.Context, paths []string) ([]place, error) {
 	return places, nil
 }
 
-// Remove puts files and folders into the trash of the folders in which they lie.
+// maxRemoved is how much one commit removes.
+const maxRemoved = 8192
+
+// Remove puts files and folders into the trash of the folders in which they lie; more
+// than 8,192 of them in several commits.
 func (d *Drive) Remove(ctx context.Context, paths []string) (out Result, err error) {
 	err = d.do(ctx, func() error {
 		places, err := d.entries(ctx, paths)
 		if err != nil {
 			return err
 		}
-		c, done := d.change(), map[id.Entry]bool{}
-		for _, p := range places {
-			if !done[p.entry.ID] {
-				done[p.entry.ID] = true
-				c.add(p.last(), journal.RemoveOn(p.entry.ID, d.today()))
+		done := map[id.Entry]bool{}
+		for some := range slices.Chunk(places, maxRemoved) {
+			c := d.change()
+			for _, p := range some {
+				if !done[p.entry.ID] {
+					done[p.entry.ID] = true
+					c.add(p.last(), journal.RemoveOn(p.entry.ID, d.today()))
+				}
+			}
+			r, err := d.commit(ctx, c)
+			out.Notices = append(out.Notices, r.Notices...)
+			if err != nil {
+				return err
 			}
 		}
-		out, err = d.commit(ctx, c)
-		return err
+		return nil
 	})
 	return out, err
 }
@@ -136,6 +148,29 @@ func (d *Drive) inTrash(ctx context.Context, names []string) (*folder, *journal.
 		return nil, nil, &Error{join(f.path, name), ErrNotTrashed}
 	}
 	return f, found, nil
+}
+
+// Purge ends things in the trash for good, each named by the path that it had.
+func (d *Drive) Purge(ctx context.Context, paths []string) error {
+	return d.do(ctx, func() error {
+		all, err := splitAll(paths)
+		if err != nil {
+			return err
+		}
+		c := d.change()
+		for _, names := range all {
+			f, e, err := d.inTrash(ctx, names)
+			if err != nil {
+				return err
+			}
+			if err := d.forgetBelow(ctx, c, f, e); err != nil {
+				return err
+			}
+			c.purge(f, e)
+		}
+		_, err = d.commit(ctx, c)
+		return err
+	})
 }
 
 // Empty ends for good what is in the trash of a folder and, with below, of all below it,

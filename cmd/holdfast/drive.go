@@ -20,30 +20,36 @@ type driveFlags struct {
 
 // drive opens the drive of this machine's login.
 func (f *driveFlags) drive() (*drive.Drive, error) {
+	d, _, err := f.open()
+	return d, err
+}
+
+// open opens it, and says whose it is.
+func (f *driveFlags) open() (*drive.Drive, account.Kept, error) {
 	dir, err := f.home()
 	if err != nil {
-		return nil, err
+		return nil, account.Kept{}, err
 	}
 	kept, err := account.Keeper{Dir: dir, NoKeyring: f.NoKeyring}.Load()
 	if err != nil {
-		return nil, err
+		return nil, kept, err
 	}
 	conf, err := api.Trust(f.CA)
 	if err != nil {
-		return nil, usagef("--ca: %w", err)
+		return nil, kept, usagef("--ca: %w", err)
 	}
 	web := transfer.NewHTTP(conf)
 	client, err := transfer.New(kept.Server, web, dir)
 	if err != nil {
-		return nil, err
+		return nil, kept, err
 	}
 	d, err := drive.Open(kept.Access, dir, api.Caller{Base: client.Server(), HTTP: web})
 	if err != nil {
-		return nil, err
+		return nil, kept, err
 	}
 	d.Warn = func(text string) { note("%s", text) }
 	d.Patience = drivePatience
-	return d, nil
+	return d, kept, nil
 }
 
 // drivePatience is how long a verb waits for a service that does not answer.

@@ -12,6 +12,7 @@ import (
 	"holdfast/client/drive"
 	"holdfast/client/fleet"
 	"holdfast/client/home"
+	"holdfast/client/mirror"
 	"holdfast/client/source"
 	"holdfast/client/transfer"
 	"holdfast/format/descriptor"
@@ -80,6 +81,7 @@ var codes = []struct {
 
 	{descriptor.ErrPath, exitUsage}, {drive.ErrDepth, exitUsage}, {drive.ErrPattern, exitUsage},
 	{link.ErrURL, exitUsage}, {transfer.ErrServer, exitUsage}, {transfer.ErrNotOne, exitUsage}, {keys.ErrName, exitUsage},
+	{mirror.ErrFolder, exitUsage}, {mirror.ErrNotFolder, exitUsage},
 }
 
 func exitCode(err error) int {

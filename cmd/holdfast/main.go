@@ -39,6 +39,10 @@ type cli struct {
 	Trash    trashCmd    `cmd:"" help:"List the trash, or empty it."`
 	Restore  restoreCmd  `cmd:"" help:"Take things out of the trash."`
 	Versions versionsCmd `cmd:"" help:"List what a file was before, and bring it back."`
+	Put      putCmd      `cmd:"" help:"Put files into the drive."`
+	Get      getCmd      `cmd:"" help:"Get files out of the drive."`
+	Cat      catCmd      `cmd:"" help:"Write files of the drive to stdout."`
+	Sync     syncCmd     `cmd:"" help:"Make a folder of the drive what one of this machine is."`
 
 	Dev     devCmd     `cmd:"" help:"Run a whole service on this machine."`
 	Server  serverCmd  `cmd:"" help:"Run the server (control plane)."`

@@ -8,6 +8,7 @@ import (
 	"holdfast/api"
 	"holdfast/format/id"
 	"holdfast/format/journal"
+	"holdfast/format/journal/journaltest"
 	"holdfast/server/internal/servertest"
 )
 
@@ -19,20 +20,20 @@ func (r *rig) commit(p *person, req api.CommitDriveRequest) (api.CommitDriveResp
 	return api.CommitDrive.Call(r.Context(), r.call, p.args(), req)
 }
 
-func inFolder(p *person, b *servertest.Book) api.Args {
+func inFolder(p *person, b *journaltest.Book) api.Args {
 	return api.Args{Path: map[string]string{"folder": b.ID().String()}, Secret: p.token.String()}
 }
 
-func (r *rig) root(p *person) *servertest.Book {
+func (r *rig) root(p *person) *journaltest.Book {
 	r.Helper()
-	b, first := servertest.Found(r)
+	b, first := journaltest.Found(r)
 	_, err := r.commit(p, api.CommitDriveRequest{Entries: encoded(first), Roots: []id.Folder{b.ID()}})
 	r.must(err)
 	b.Take(first)
 	return b
 }
 
-func (r *rig) folder(p *person, b *servertest.Book, after int64) api.FolderPart {
+func (r *rig) folder(p *person, b *journaltest.Book, after int64) api.FolderPart {
 	r.Helper()
 	res, err := api.ReadFolders.Call(r.Context(), r.call, p.args(), api.ReadFoldersRequest{Folders: []api.FolderPoint{{Folder: b.ID(), After: after}}})
 	r.must(err)
@@ -53,7 +54,7 @@ func TestDriveJourney(t *testing.T) {
 	send := servertest.NewSend(t, g.Upload, r.clock.Now(), r.fleet.Nodes[:2], 5000, 6000)
 	_, err = api.CommitUpload.Call(t.Context(), r.call, uploadArgs(g), request(send))
 	r.want(err, api.BadRequest)
-	put := root.Write(root.PutAll(send.Page.Revisions)...)
+	put := root.Write(root.PutAll(send.Revisions()...)...)
 	done, err := r.commit(ann, api.CommitDriveRequest{Entries: encoded(put), Upload: &api.DriveUpload{Upload: g.Upload, Secret: g.Secret, Page: page(send.Page)}})
 	r.must(err)
 	if len(done.Copies) != 2 {
@@ -97,7 +98,7 @@ func TestDriveJourney(t *testing.T) {
 }
 
 // shared grants bob the root, and takes it back.
-func (r *rig) shared(ann, bob *person, root *servertest.Book, revision id.Revision) {
+func (r *rig) shared(ann, bob *person, root *journaltest.Book, revision id.Revision) {
 	r.Helper()
 	see := func() error {
 		_, err := api.FolderRevisions.Call(r.Context(), r.call, inFolder(bob, root), api.FolderRevisionsRequest{Revisions: []id.Revision{revision}})
@@ -200,7 +201,7 @@ func TestEntryKinds(t *testing.T) {
 	}
 }
 
-func firstOf(r *rig, p *person, b *servertest.Book) []byte {
+func firstOf(r *rig, p *person, b *journaltest.Book) []byte {
 	r.Helper()
 	part := r.folder(p, b, 0)
 	raw, err := id.Encoding.DecodeString(part.Entries[0])

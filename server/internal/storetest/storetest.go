@@ -13,6 +13,7 @@ import (
 	"holdfast/format/id"
 	"holdfast/format/ticket"
 	"holdfast/server/internal/account"
+	"holdfast/server/internal/drive"
 	"holdfast/server/internal/fleet"
 	"holdfast/server/internal/loop"
 	"holdfast/server/internal/placement"
@@ -26,6 +27,7 @@ type Store interface {
 	upload.Store
 	share.Store
 	account.Store
+	drive.Store
 	loop.Leases
 	// From the fleet: chains refer to nodes that are there.
 	AddInvite(ctx context.Context, invite fleet.Invitation, now time.Time) error
