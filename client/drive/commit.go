@@ -46,7 +46,7 @@ func (d *Drive) commit(ctx context.Context, c *change) (Result, error) {
 		if !errors.Is(err, api.HeadMoved) {
 			return out, err
 		}
-		if err := pause(ctx, time.Duration(try+1)*10*time.Millisecond); err != nil {
+		if err := pause(ctx, time.Duration(min(try+1, 5))*4*time.Millisecond); err != nil {
 			return out, err
 		}
 		var notices []journal.Notice
@@ -317,14 +317,13 @@ func (w *written) undo() {
 // rebase reads what others did and adapts what is left to do.
 func (c *change) rebase(ctx context.Context, intents []journal.Intent) ([]journal.Intent, []journal.Notice, error) {
 	d := c.d
-	d.round++
 	var all []*folder
 	for _, f := range append(slices.Clone(c.order), c.into...) {
 		all = append(all, f.above()...)
 	}
 	slices.Reverse(all) // the root first
 	all = unique(all)
-	if err := d.refresh(ctx, all...); err != nil {
+	if err := d.catchUp(ctx, all); err != nil {
 		return nil, nil, err
 	}
 	for _, f := range all {
@@ -340,6 +339,25 @@ func (c *change) rebase(ctx context.Context, intents []journal.Intent) ([]journa
 		Parent: d.parent,
 		Reseal: c.reseal,
 	})
+}
+
+// maxCatchUps bounds how often a device reads again before it tries again.
+const maxCatchUps = 4
+
+// catchUp reads folders until hardly anybody was faster than the reading: whoever has
+// many entries to verify first would lose to those who have one, again and again.
+func (d *Drive) catchUp(ctx context.Context, all []*folder) error {
+	for range maxCatchUps {
+		d.round++
+		before := d.heads.seq()
+		if err := d.refresh(ctx, all...); err != nil {
+			return err
+		}
+		if d.heads.seq()-before <= 2 {
+			return nil
+		}
+	}
+	return nil
 }
 
 func unique(all []*folder) (out []*folder) {

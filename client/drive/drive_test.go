@@ -160,6 +160,11 @@ func TestTrash(t *testing.T) {
 	one.wants("/a/ /a/b/ /a/b/x /a/y /a/y (2)")
 	_, err = one.Remove(ctx, []string{"/a"})
 	must(t, err)
+	is(t, one.Purge(ctx, []string{"/b"}), ErrNotTrashed)
+	one.mkdir("/b")
+	_, err = one.Remove(ctx, []string{"/b"})
+	must(t, err)
+	must(t, one.Purge(ctx, []string{"/b"}))
 	n, err := one.Empty(ctx, "/", true, 0)
 	must(t, err)
 	if n != 1 {

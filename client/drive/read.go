@@ -2,6 +2,7 @@ package drive
 
 import (
 	"context"
+	"crypto/sha256"
 	"errors"
 	"fmt"
 
@@ -300,12 +301,12 @@ func (d *Drive) fetch(ctx context.Context, f *folder, pages []id.Bytes32, hash j
 }
 
 // bridge checks that the journal leads from a place that was seen to a later one that
-// the folder's state stands at.
+// the folder's state stands at. It keeps nothing of what it reads.
 func (d *Drive) bridge(ctx context.Context, f *folder, from, to journal.Head) error {
-	var raws [][]byte
-	for at := from.Seq; at < to.Seq; {
+	at := from
+	for at.Seq < to.Seq {
 		res, err := patient(ctx, d, func() (api.ReadFoldersResponse, error) {
-			return api.ReadFolders.Call(ctx, d.caller, d.args(), api.ReadFoldersRequest{Folders: []api.FolderPoint{{Folder: f.id, After: at}}})
+			return api.ReadFolders.Call(ctx, d.caller, d.args(), api.ReadFoldersRequest{Folders: []api.FolderPoint{{Folder: f.id, After: at.Seq}}})
 		})
 		if err != nil {
 			return err
@@ -313,18 +314,23 @@ func (d *Drive) bridge(ctx context.Context, f *folder, from, to journal.Head) er
 		if len(res.Folders) != 1 || len(res.Folders[0].Entries) == 0 {
 			return f.alarm(journal.Gap, "the entries from %d on, which was seen, to %d", from.Seq, to.Seq)
 		}
+		var raws [][]byte
 		for _, text := range res.Folders[0].Entries {
 			raw, err := id.Encoding.DecodeString(text)
 			if err != nil {
 				return f.alarm(journal.Encoding, "not base64url text")
 			}
-			if at < to.Seq {
-				raws = append(raws, raw)
+			if raws = append(raws, raw); at.Seq+int64(len(raws)) == to.Seq {
+				break
 			}
-			at++
 		}
+		next := journal.Head{Folder: f.id, Seq: at.Seq + int64(len(raws)), Hash: sha256.Sum256(raws[len(raws)-1])}
+		if err := journal.Bridge(at, raws, next); err != nil {
+			return err
+		}
+		at = next
 	}
-	return journal.Bridge(from, raws, to)
+	return to.Against(at)
 }
 
 // settle holds a folder, of which the server has given all that it says it has, against

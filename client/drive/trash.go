@@ -150,6 +150,29 @@ func (d *Drive) inTrash(ctx context.Context, names []string) (*folder, *journal.
 	return f, found, nil
 }
 
+// Purge ends things in the trash for good, each named by the path that it had.
+func (d *Drive) Purge(ctx context.Context, paths []string) error {
+	return d.do(ctx, func() error {
+		all, err := splitAll(paths)
+		if err != nil {
+			return err
+		}
+		c := d.change()
+		for _, names := range all {
+			f, e, err := d.inTrash(ctx, names)
+			if err != nil {
+				return err
+			}
+			if err := d.forgetBelow(ctx, c, f, e); err != nil {
+				return err
+			}
+			c.purge(f, e)
+		}
+		_, err = d.commit(ctx, c)
+		return err
+	})
+}
+
 // Empty ends for good what is in the trash of a folder and, with below, of all below it,
 // where it has been there for at least that many days. It returns how many things ended.
 func (d *Drive) Empty(ctx context.Context, path string, below bool, days int64) (n int, err error) {

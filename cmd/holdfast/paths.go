@@ -162,6 +162,7 @@ type trashCmd struct {
 	Path  string   `arg:"" optional:"" default:"/" help:"Folder of the drive; what is below it counts too."`
 	Empty bool     `help:"End what is in the trash, for good."`
 	Older lifetime `help:"With --empty: only what has been there for that long: 7d."`
+	Purge []string `help:"End that one, for good: its path, as the list shows it." sep:"none"`
 }
 
 // Run lists or empties.
@@ -170,8 +171,16 @@ func (c *trashCmd) Run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if c.Older != 0 && !c.Empty {
+	switch {
+	case c.Older != 0 && !c.Empty:
 		return usagef("--older goes with --empty")
+	case len(c.Purge) > 0 && c.Empty:
+		return usagef("--purge ends single things, --empty all")
+	case len(c.Purge) > 0:
+		if err := d.Purge(ctx, c.Purge); err != nil {
+			return err
+		}
+		return c.made(c.Purge)
 	}
 	if c.Empty {
 		n, err := d.Empty(ctx, c.Path, true, int64(time.Duration(c.Older)/(24*time.Hour)))
