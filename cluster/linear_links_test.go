@@ -171,12 +171,12 @@ func TestModelsRefuseHistories(t *testing.T) {
 		history []porcupine.Operation
 		want    bool
 	}{
-		"listed between":               {folderModel, []porcupine.Operation{made, shows(3, 4, "a"), gone, shows(7, 8, "")}, true},
-		"listed while it was removed":  {folderModel, []porcupine.Operation{made, gone, shows(4, 7, "a"), shows(7, 8, "")}, true},
-		"yesterday's list":             {folderModel, []porcupine.Operation{made, gone, shows(7, 8, "a")}, false},
-		"hidden":                       {folderModel, []porcupine.Operation{made, shows(3, 4, "")}, false},
-		"there, away and there":        {folderModel, []porcupine.Operation{made, shows(3, 4, "a"), shows(4, 5, ""), shows(5, 6, "a")}, false},
-		"removed twice":                {folderModel, []porcupine.Operation{made, gone, at(7, 8, gone.Input, gone.Output)}, false},
+		"listed between":               {folderModel(""), []porcupine.Operation{made, shows(3, 4, "a"), gone, shows(7, 8, "")}, true},
+		"listed while it was removed":  {folderModel(""), []porcupine.Operation{made, gone, shows(4, 7, "a"), shows(7, 8, "")}, true},
+		"yesterday's list":             {folderModel(""), []porcupine.Operation{made, gone, shows(7, 8, "a")}, false},
+		"hidden":                       {folderModel(""), []porcupine.Operation{made, shows(3, 4, "")}, false},
+		"there, away and there":        {folderModel(""), []porcupine.Operation{made, shows(3, 4, "a"), shows(4, 5, ""), shows(5, 6, "a")}, false},
+		"removed twice":                {folderModel(""), []porcupine.Operation{made, gone, at(7, 8, gone.Input, gone.Output)}, false},
 		"revoked, then nothing":        {linkModel, []porcupine.Operation{at(1, 2, visit{0, "begin"}, "3 left"), at(3, 4, visit{0, "revoke"}, "done"), at(5, 6, visit{0, "look"}, "link-revoked")}, true},
 		"a download after revoking":    {linkModel, []porcupine.Operation{at(3, 4, visit{0, "revoke"}, "done"), at(5, 6, visit{0, "begin"}, "3 left")}, false},
 		"one download counted for two": {linkModel, []porcupine.Operation{at(1, 2, visit{0, "begin"}, "3 left"), at(1, 2, visit{0, "begin"}, "3 left")}, false},
