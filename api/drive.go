@@ -123,8 +123,17 @@ type CommitDriveRequest struct {
 	Roots   []id.Folder `json:"roots,omitempty"`
 	// Grants are envelopes; they are signed in the epochs in which the entries leave the folders.
 	Grants []string `json:"grants,omitempty"`
+	// From are sessions of links whose revisions entries refer to: what is saved to a
+	// drive from a link.
+	From []LinkSource `json:"from,omitempty"`
 	// Upload brings the revisions that entries refer to and no folder holds yet.
 	Upload *DriveUpload `json:"upload,omitempty"`
+}
+
+// LinkSource is a link with a session of it that is alive.
+type LinkSource struct {
+	Handle  id.Handle `json:"handle"`
+	Session string    `json:"session"`
 }
 
 // FolderHead is the last entry of a folder's journal.
