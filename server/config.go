@@ -44,7 +44,7 @@ func (d Data) database() string {
 	return filepath.Join(d.Dir, databaseFile)
 }
 
-// Limits of sends without an account.
+// Limits of sends without an account, and of accounts.
 type Limits struct {
 	// SendBytes is the greatest send, in bytes of ciphertext.
 	SendBytes int64
@@ -57,11 +57,15 @@ type Limits struct {
 	// OpensPerMinute is how many sends may begin in a minute, by all together; 0
 	// stands for the default.
 	OpensPerMinute int
+	// AccountBytes is what an account's drive may hold, in bytes of ciphertext; 0 stands
+	// for the default.
+	AccountBytes int64
 }
 
 // DefaultLimits are what a server allows unless it is told otherwise.
 var DefaultLimits = Limits{
 	SendBytes: 64 << 30, DefaultDays: 7, MaxDays: 30, Downloads: 1_000_000, ReservedBytes: 1 << 40, OpensPerMinute: 300,
+	AccountBytes: 20_000_000_000,
 }
 
 // Config is what a server needs. DataDir is required.
@@ -118,6 +122,9 @@ func (c *Config) complete() error {
 	if c.Limits.OpensPerMinute == 0 {
 		c.Limits.OpensPerMinute = DefaultLimits.OpensPerMinute
 	}
+	if c.Limits.AccountBytes == 0 {
+		c.Limits.AccountBytes = DefaultLimits.AccountBytes
+	}
 	if c.SweepEvery <= 0 {
 		c.SweepEvery = DefaultSweep
 	}
@@ -154,6 +161,8 @@ func (l Limits) check() error {
 		return fmt.Errorf("%w: the default life of a link has to be 1 to %d days", ErrConfig, l.MaxDays)
 	case l.OpensPerMinute < 1:
 		return fmt.Errorf("%w: the sends that may begin in a minute have to be above 0", ErrConfig)
+	case l.AccountBytes < 1:
+		return fmt.Errorf("%w: what an account may store has to be above 0", ErrConfig)
 	case l.Downloads < 1:
 		return fmt.Errorf("%w: the greatest download limit has to be above 0", ErrConfig)
 	}
@@ -163,7 +172,7 @@ func (l Limits) check() error {
 func (l Limits) forUploads() upload.Limits {
 	return upload.Limits{
 		UploadBytes: l.SendBytes, DefaultDays: l.DefaultDays, Days: l.MaxDays, Downloads: l.Downloads, ReservedBytes: l.ReservedBytes,
-		OpensPerMinute: l.OpensPerMinute,
+		OpensPerMinute: l.OpensPerMinute, AccountBytes: l.AccountBytes,
 	}
 }
 

@@ -13,6 +13,7 @@ import (
 	"holdfast/certs"
 	"holdfast/server/internal/account"
 	"holdfast/server/internal/dir"
+	"holdfast/server/internal/drive"
 	"holdfast/server/internal/fleet"
 	"holdfast/server/internal/httpapi"
 	"holdfast/server/internal/lock"
@@ -101,10 +102,11 @@ func (s *Server) open() (err error) {
 	if err != nil {
 		return err
 	}
-	s.sweep = s.newSweep(uploads, links, accounts)
+	drives := drive.New(s.store, uploads, shareFleet{s.fleet}, signing.Ticket, s.cfg.Limits.AccountBytes, s.cfg.Now)
+	s.sweep = s.newSweep(uploads, links, accounts, drives)
 	mux := http.NewServeMux()
 	mux.Handle("/api/", httpapi.New(httpapi.Config{
-		Uploads: uploads, Links: links, Accounts: accounts, Fleet: s.fleet, Software: s.cfg.Software, Log: s.cfg.Log,
+		Uploads: uploads, Links: links, Accounts: accounts, Drives: drives, Fleet: s.fleet, Software: s.cfg.Software, Log: s.cfg.Log,
 	}))
 	if err := s.addPages(mux); err != nil {
 		return err
@@ -113,7 +115,7 @@ func (s *Server) open() (err error) {
 	return nil
 }
 
-func (s *Server) newSweep(uploads *upload.Service, links *share.Service, accounts *account.Service) *loop.Loop {
+func (s *Server) newSweep(uploads *upload.Service, links *share.Service, accounts *account.Service, drives *drive.Service) *loop.Loop {
 	return loop.New("sweep", s.store, s.cfg.Now, s.cfg.Log,
 		loop.Step{Name: "expire links", Run: links.ExpireLinks},
 		loop.Step{Name: "finish used-up links", Run: links.FinishLinks},
@@ -122,6 +124,9 @@ func (s *Server) newSweep(uploads *upload.Service, links *share.Service, account
 		loop.Step{Name: "drop sessions", Run: links.DropSessions},
 		loop.Step{Name: "drop tries", Run: links.DropTries},
 		loop.Step{Name: "drop leftovers of accounts", Run: accounts.DropLeftovers},
+		loop.Step{Name: "remove what lay in dropped folders", Run: drives.DropFolders},
+		loop.Step{Name: "forget pages that no entry names", Run: drives.DropPages},
+		loop.Step{Name: "forget answers to commits", Run: drives.ForgetAnswers},
 		loop.Step{Name: "forget closed uploads", Run: uploads.Forget},
 		loop.Step{Name: "forget orders that are done", Run: s.fleet.ForgetOrders},
 		loop.Step{Name: "empty the write-ahead log", Run: func(ctx context.Context, _ int) (int, error) { return 0, s.store.Scrub(ctx) }},

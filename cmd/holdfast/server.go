@@ -24,6 +24,7 @@ type serverCmd struct {
 	MaxDownloads      int64         `help:"Greatest download limit of a link." default:"1000000" env:"HOLDFAST_MAX_DOWNLOADS"`
 	MaxReservedBytes  byteCount     `help:"What all open uploads may reserve together." default:"1TiB" env:"HOLDFAST_MAX_RESERVED_BYTES"`
 	MaxOpensPerMinute int           `help:"How many sends may begin in a minute, by all senders together." default:"300" env:"HOLDFAST_MAX_OPENS_PER_MINUTE"`
+	AccountBytes      byteCount     `help:"What the drive of one account may hold." default:"20GB" env:"HOLDFAST_ACCOUNT_BYTES"`
 	SweepEvery        time.Duration `help:"Pause between rounds of background work." default:"1m" env:"HOLDFAST_SWEEP_EVERY"`
 	NodeTimeout       time.Duration `help:"How long a node counts as live after a heartbeat." default:"45s" env:"HOLDFAST_NODE_TIMEOUT"`
 	NodeZones         []string      `help:"Wildcards such as https://*.nodes.example, which the pages' security policy names instead of each node once there are more than 64 nodes." env:"HOLDFAST_NODE_ZONES"`
@@ -43,6 +44,7 @@ func (c *serverCmd) Run(ctx context.Context) error {
 		Limits: server.Limits{
 			SendBytes: int64(c.MaxSendBytes), DefaultDays: c.DefaultSendDays, MaxDays: c.MaxSendDays,
 			Downloads: c.MaxDownloads, ReservedBytes: int64(c.MaxReservedBytes), OpensPerMinute: c.MaxOpensPerMinute,
+			AccountBytes: int64(c.AccountBytes),
 		},
 		SweepEvery: c.SweepEvery, NodeTimeout: c.NodeTimeout, Software: "holdfast " + programVersion(),
 		Ready: func(base string) { fmt.Println("ready", base) },

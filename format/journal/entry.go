@@ -144,6 +144,20 @@ func readIDs[T ~[id.Size]byte](r *wire.Reader) []T {
 	return out
 }
 
+// Claimed is the folder that an entry says it is of, with its seq, and nothing of it
+// verified: for a server, which looks the folder's chain up by it.
+func Claimed(raw []byte) (folder id.Folder, seq int64, err error) {
+	e, err := parseEnvelope(raw)
+	if err != nil {
+		return id.Folder{}, 0, alarm(id.Folder{}, Encoding, 0, err)
+	}
+	o, err := decodeOuter(e.Payload)
+	if err != nil {
+		return id.Folder{}, 0, alarm(id.Folder{}, Encoding, 0, err)
+	}
+	return o.Folder, o.Seq, nil
+}
+
 func readHashes(r *wire.Reader) []Hash {
 	out := make([]Hash, r.Array(MaxPages))
 	for i := range out {

@@ -177,7 +177,7 @@ func (w *world) abandon(nodes ...*fleettest.Node) id.Upload {
 	for _, n := range nodes {
 		u.Chains[0] = append(u.Chains[0], n.ID)
 	}
-	if err := w.store.OpenUpload(w.t.Context(), u, 1<<40, 1000); err != nil {
+	if err := w.store.OpenUpload(w.t.Context(), u, 1<<40, 1000, 1<<50); err != nil {
 		w.t.Fatal(err)
 	}
 	if err := w.store.AbandonUpload(w.t.Context(), u.ID, ticket.Day(w.clock.Now())); err != nil {

@@ -8,6 +8,7 @@ import (
 	"holdfast/api"
 	"holdfast/server/internal/account"
 	"holdfast/server/internal/bucket"
+	"holdfast/server/internal/drive"
 	"holdfast/server/internal/fleet"
 	"holdfast/server/internal/placement"
 	"holdfast/server/internal/share"
@@ -24,6 +25,7 @@ var codes = []struct {
 	{upload.ErrUnknown, api.UploadUnknown},
 	{upload.ErrSecret, api.Unauthorized},
 	{upload.ErrClosed, api.UploadClosed},
+	{upload.ErrQuota, api.OverQuota},
 	{upload.ErrOverLimit, api.OverLimit},
 	{upload.ErrNoCapacity, api.NoCapacity},
 	{upload.ErrConflict, api.CommitConflict},
@@ -56,6 +58,18 @@ var codes = []struct {
 	{account.ErrNoFactor, api.NoFactor},
 	{account.ErrUnknown, api.AccountSessionOver}, // erased meanwhile
 	{account.ErrRequest, api.BadRequest},
+	{drive.ErrNotFound, api.NotFound},
+	{drive.ErrRole, api.RoleTooLow},
+	{drive.ErrHeadMoved, api.HeadMoved},
+	{drive.ErrEntry, api.EntryInvalid},
+	{drive.ErrGrant, api.GrantInvalid},
+	{drive.ErrRevisionUnknown, api.RevisionUnknown},
+	{drive.ErrFolderExists, api.FolderExists},
+	{drive.ErrMisplaced, api.FolderMisplaced},
+	{drive.ErrPageMissing, api.PageMissing},
+	{drive.ErrOverLimit, api.OverLimit},
+	{drive.ErrConflict, api.CommitConflict},
+	{drive.ErrRequest, api.BadRequest},
 	{fleet.ErrInvite, api.InviteInvalid},
 	{fleet.ErrDeclaration, api.DeclarationInvalid},
 	{fleet.ErrUnknownNode, api.NodeUnknown},

@@ -14,6 +14,7 @@ import (
 
 	"holdfast/api"
 	"holdfast/server/internal/account"
+	"holdfast/server/internal/drive"
 	"holdfast/server/internal/fleet"
 	"holdfast/server/internal/share"
 	"holdfast/server/internal/upload"
@@ -32,6 +33,7 @@ type Config struct {
 	Uploads  *upload.Service
 	Links    *share.Service
 	Accounts *account.Service
+	Drives   *drive.Service
 	Fleet    Fleet
 	Software string
 	Log      *slog.Logger
@@ -76,6 +78,15 @@ func New(cfg Config) http.Handler {
 	api.DropFactor.Handle(mux, s.failed, s.dropFactor)
 	api.ExportAccount.Handle(mux, s.failed, s.exportAccount)
 	api.EraseAccount.Handle(mux, s.failed, s.eraseAccount)
+	api.OpenDriveUpload.Handle(mux, s.failed, s.openDriveUpload)
+	api.ReadFolders.Handle(mux, s.failed, s.readFolders)
+	api.ReadCheckpoint.Handle(mux, s.failed, s.readCheckpoint)
+	api.KeepCheckpoint.HandleAdmitted(mux, s.failed, s.member, s.keepCheckpoint)
+	api.CommitDrive.HandleAdmitted(mux, s.failed, s.member, s.commitDrive)
+	api.FolderRevisions.HandleAdmitted(mux, s.failed, s.member, s.folderRevisions)
+	api.FolderExtents.Handle(mux, s.failed, s.folderExtents)
+	api.GetDrive.Handle(mux, s.failed, s.getDrive)
+	api.FolderGrants.Handle(mux, s.failed, s.folderGrants)
 	api.JoinNode.Handle(mux, s.failed, s.joinNode)
 	api.Heartbeat.Handle(mux, s.failed, s.heartbeat)
 	return Guard(s.Log, safe(known(mux)))

@@ -20,6 +20,7 @@ import (
 	"holdfast/format/link"
 	"holdfast/format/opaque"
 	"holdfast/server/internal/account"
+	"holdfast/server/internal/drive"
 	"holdfast/server/internal/fleet"
 	"holdfast/server/internal/servertest"
 	"holdfast/server/internal/share"
@@ -40,7 +41,7 @@ type rig struct {
 	log   *safeBuffer
 }
 
-var limits = upload.Limits{UploadBytes: 1 << 34, DefaultDays: 7, Days: 30, Downloads: 100, ReservedBytes: 1 << 36}
+var limits = upload.Limits{UploadBytes: 1 << 34, DefaultDays: 7, Days: 30, Downloads: 100, ReservedBytes: 1 << 36, AccountBytes: 1 << 30}
 
 func newRig(t *testing.T) *rig {
 	t.Helper()
@@ -58,8 +59,10 @@ func newRig(t *testing.T) *rig {
 	if err != nil {
 		t.Fatal(err)
 	}
+	uploads := upload.New(s, r.fleet.Uploads(), key, limits, r.clock.Now)
 	server := httptest.NewServer(New(Config{
-		Uploads:  upload.New(s, r.fleet.Uploads(), key, limits, r.clock.Now),
+		Uploads:  uploads,
+		Drives:   drive.New(s, uploads, r.fleet.Links(), key, limits.AccountBytes, r.clock.Now),
 		Links:    share.New(s, r.fleet.Links(), key, r.clock.Now),
 		Accounts: accounts,
 		Fleet:    r.nodes,

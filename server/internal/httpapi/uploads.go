@@ -79,6 +79,7 @@ func (s *server) grant(ctx context.Context, g upload.Grant, err error) (api.Uplo
 	if err != nil {
 		return api.UploadGrant{}, problem(err)
 	}
+	limits.MaxUploadBytes = g.Most
 	version, _, err := s.Fleet.Origins(ctx)
 	if err != nil {
 		return api.UploadGrant{}, problem(err)

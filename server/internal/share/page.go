@@ -2,10 +2,12 @@ package share
 
 import (
 	"context"
+	"crypto/ed25519"
 	"fmt"
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 
 	"holdfast/format/id"
 )
@@ -47,32 +49,75 @@ func (s *Service) Revisions(ctx context.Context, handle id.Handle, session strin
 	if err != nil {
 		return nil, fmt.Errorf("get revisions: %w", err)
 	}
-	members, err := s.fleet.Members(ctx)
+	desk, err := s.desk(ctx)
 	if err != nil {
 		return nil, fmt.Errorf("get revisions: %w", err)
 	}
 	var page *Page
-	err = s.withSession(ctx, handle, session, func(l Link, r Reader) error {
-		c := newCollector(r, PageExtents)
-		var next string
+	err = s.withSession(ctx, handle, session, func(_ Link, r Reader) error {
 		if len(ids) > 0 {
-			next, err = collectNamed(ctx, c, r, ids, int(from))
+			page, err = desk.named(ctx, r, ids, int(from))
 		} else {
-			next, err = collectAll(ctx, c, r, from)
+			page, err = desk.all(ctx, r, from)
 		}
-		if err != nil {
-			return err
-		}
-		if page, err = s.finish(ctx, l, c, members); err != nil {
-			return err
-		}
-		page.Next = next
-		return nil
+		return err
 	})
 	if err != nil {
 		return nil, fmt.Errorf("get revisions: %w", err)
 	}
 	return page, nil
+}
+
+func (s *Service) desk(ctx context.Context) (*Desk, error) {
+	return OpenDesk(ctx, s.fleet, s.key, s.now)
+}
+
+// Desk gives out revisions of a Source, with their places and tickets. It knows the
+// fleet as it was when it was opened.
+type Desk struct {
+	members []Node
+	key     ed25519.PrivateKey // of tickets
+	now     func() time.Time
+}
+
+// OpenDesk asks who is in the fleet, which is not done while a store is being read; key
+// signs read tickets.
+func OpenDesk(ctx context.Context, fleet Fleet, key ed25519.PrivateKey, now func() time.Time) (*Desk, error) {
+	members, err := fleet.Members(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return &Desk{members: members, key: key, now: now}, nil
+}
+
+// Named gives the named revisions of src from a cursor on, as Service.Revisions does.
+func (d *Desk) Named(ctx context.Context, src Source, ids []id.Revision, cursor string) (*Page, error) {
+	from, err := parseCursor(cursor, len(ids))
+	if err != nil {
+		return nil, err
+	}
+	if len(ids) == 0 {
+		return nil, fmt.Errorf("%w: no revision is named", ErrRequest)
+	}
+	return d.named(ctx, src, ids, int(from))
+}
+
+func (d *Desk) named(ctx context.Context, src Source, ids []id.Revision, from int) (*Page, error) {
+	c := newCollector(src, PageExtents)
+	next, err := collectNamed(ctx, c, ids, from)
+	if err != nil {
+		return nil, err
+	}
+	return d.finish(ctx, c, next)
+}
+
+func (d *Desk) all(ctx context.Context, r Reader, after int64) (*Page, error) {
+	c := newCollector(r, PageExtents)
+	next, err := collectAll(ctx, c, r, after)
+	if err != nil {
+		return nil, err
+	}
+	return d.finish(ctx, c, next)
 }
 
 // A cursor is a number: of the next named revision, or of the last position
@@ -91,9 +136,9 @@ func parseCursor(text string, named int) (int64, error) {
 	return n, nil
 }
 
-func collectNamed(ctx context.Context, c *collector, r Reader, ids []id.Revision, from int) (next string, err error) {
+func collectNamed(ctx context.Context, c *collector, ids []id.Revision, from int) (next string, err error) {
 	for i, revision := range ids[from:] {
-		rev, err := r.RevisionByID(ctx, revision)
+		rev, err := c.source.RevisionByID(ctx, revision)
 		if err != nil {
 			return "", err
 		}
@@ -136,32 +181,17 @@ type ExtentsPage struct {
 // with fresh tickets for them. The listing of a bundle may be had with the auth
 // value alone, as when looking.
 func (s *Service) Extents(ctx context.Context, handle id.Handle, key Key, revision id.Revision, from, count int) (*ExtentsPage, error) {
-	if from < 0 || count < 1 {
-		return nil, fmt.Errorf("get extents: %w: %d extents from %d on", ErrRequest, count, from)
-	}
 	if key == (Key{}) {
 		return nil, fmt.Errorf("get extents: %w: neither session nor auth value", ErrRequest)
 	}
-	members, err := s.fleet.Members(ctx)
+	desk, err := s.desk(ctx)
 	if err != nil {
 		return nil, fmt.Errorf("get extents: %w", err)
 	}
 	var page *ExtentsPage
-	read := func(l Link, r Reader) error {
-		rev, err := r.RevisionByID(ctx, revision)
-		if err != nil {
-			return err
-		}
-		c := newCollector(r, min(count, PageExtents))
-		if err := c.addFrom(ctx, rev, from); err != nil {
-			return err
-		}
-		p, err := s.finish(ctx, l, c, members)
-		if err != nil {
-			return err
-		}
-		page = &ExtentsPage{Page: *p, Extents: p.Revisions[0].Extents, Count: rev.Count}
-		return nil
+	read := func(_ Link, r Reader) error {
+		page, err = desk.Extents(ctx, r, revision, from, count)
+		return err
 	}
 	if key.Session != "" {
 		err = s.withSession(ctx, handle, key.Session, read)
@@ -182,15 +212,35 @@ func (s *Service) Extents(ctx context.Context, handle id.Handle, key Key, revisi
 	return page, nil
 }
 
+// Extents gives count extents of one revision of src from number from on.
+func (d *Desk) Extents(ctx context.Context, src Source, revision id.Revision, from, count int) (*ExtentsPage, error) {
+	if from < 0 || count < 1 {
+		return nil, fmt.Errorf("%w: %d extents from %d on", ErrRequest, count, from)
+	}
+	rev, err := src.RevisionByID(ctx, revision)
+	if err != nil {
+		return nil, err
+	}
+	c := newCollector(src, min(count, PageExtents))
+	if err := c.addFrom(ctx, rev, from); err != nil {
+		return nil, err
+	}
+	p, err := d.finish(ctx, c, "")
+	if err != nil {
+		return nil, err
+	}
+	return &ExtentsPage{Page: *p, Extents: p.Revisions[0].Extents, Count: rev.Count}, nil
+}
+
 // collector gathers revisions and extents up to a number of extents.
 type collector struct {
-	reader    Reader
+	source    Source
 	room      int
 	revisions []Revision
 	extents   [][]Extent // of each revision
 }
 
-func newCollector(r Reader, room int) *collector { return &collector{reader: r, room: room} }
+func newCollector(src Source, room int) *collector { return &collector{source: src, room: room} }
 
 // fits tells whether all extents of r go into the page, or it is the first.
 func (c *collector) fits(r Revision) bool { return len(c.revisions) == 0 || r.Count <= c.room }
@@ -198,7 +248,7 @@ func (c *collector) fits(r Revision) bool { return len(c.revisions) == 0 || r.Co
 func (c *collector) add(ctx context.Context, r Revision) error { return c.addFrom(ctx, r, 0) }
 
 func (c *collector) addFrom(ctx context.Context, r Revision, from int) error {
-	extents, err := c.reader.Extents(ctx, r, from, c.room)
+	extents, err := c.source.Extents(ctx, r, from, c.room)
 	if err != nil {
 		return err
 	}
@@ -209,20 +259,20 @@ func (c *collector) addFrom(ctx context.Context, r Revision, from int) error {
 }
 
 // finish places what was collected and signs the tickets.
-func (s *Service) finish(ctx context.Context, l Link, c *collector, members []Node) (*Page, error) {
-	p := newPlacer(members)
+func (d *Desk) finish(ctx context.Context, c *collector, next string) (*Page, error) {
+	p := newPlacer(d.members)
 	for _, e := range slices.Concat(c.extents...) {
-		if err := p.blob(ctx, c.reader, e.Blob); err != nil {
+		if err := p.blob(ctx, c.source, e.Blob); err != nil {
 			return nil, err
 		}
 		p.want(e)
 	}
-	expires := s.now().Add(ticketLife).Unix()
-	tickets, err := p.tickets(l.Upload, s.key, expires)
+	expires := d.now().Add(ticketLife).Unix()
+	tickets, err := p.tickets(d.key, expires)
 	if err != nil {
 		return nil, err
 	}
-	page := &Page{Nodes: p.nodes, Blobs: p.placed, Tickets: tickets, Revisions: []Placed{}}
+	page := &Page{Nodes: p.nodes, Blobs: p.placed, Tickets: tickets, Revisions: []Placed{}, Next: next}
 	for i, rev := range c.revisions {
 		refs := make([]Ref, len(c.extents[i]))
 		for n, e := range c.extents[i] {

@@ -26,7 +26,6 @@ const (
 // times, each time with another ticket. Nodes is empty, and Ticket means
 // nothing, where no node that holds it is a member any more.
 type PlacedBlob struct {
-	Upload id.Upload
 	Blob
 	Nodes  []int // indexes into Page.Nodes
 	Ticket int   // index into Page.Tickets
@@ -71,7 +70,7 @@ func newPlacer(members []Node) *placer {
 }
 
 // blob finds the nodes of b, once.
-func (p *placer) blob(ctx context.Context, r Reader, b Blob) error {
+func (p *placer) blob(ctx context.Context, r Source, b Blob) error {
 	if p.blobs[b.Key] != nil {
 		return nil
 	}
@@ -141,7 +140,8 @@ func merged(spans []span) []span {
 // draft is a ticket while it is filled.
 type draft struct {
 	nodes  []int
-	ranges []ticket.Range
+	reads  []ticket.Reads // neighbours are of different uploads
+	ranges int
 	blobs  int
 }
 
@@ -152,11 +152,11 @@ func (d *draft) takes(nodes []int) bool {
 			more++
 		}
 	}
-	return d.blobs < ticketBlobs && len(d.ranges) < ticketRanges && len(d.nodes)+more <= ticketNodes
+	return d.blobs < ticketBlobs && d.ranges < ticketRanges && len(d.nodes)+more <= ticketNodes
 }
 
 // tickets places every wanted blob and signs tickets for it.
-func (p *placer) tickets(upload id.Upload, key ed25519.PrivateKey, expires int64) ([]Ticket, error) {
+func (p *placer) tickets(key ed25519.PrivateKey, expires int64) ([]Ticket, error) {
 	var drafts []*draft
 	for _, k := range p.order {
 		w := p.blobs[k]
@@ -171,14 +171,14 @@ func (p *placer) tickets(upload id.Upload, key ed25519.PrivateKey, expires int64
 			if len(nodes) > 0 {
 				n = drafts[len(drafts)-1].add(w.Blob, nodes, rest)
 			}
-			p.placed = append(p.placed, PlacedBlob{Upload: upload, Blob: w.Blob, Nodes: nodes, Ticket: max(len(drafts)-1, 0)})
+			p.placed = append(p.placed, PlacedBlob{Blob: w.Blob, Nodes: nodes, Ticket: max(len(drafts)-1, 0)})
 			p.spans = append(p.spans, span{rest[0].from, rest[n-1].to})
 			rest = rest[n:]
 		}
 	}
 	out := []Ticket{}
 	for _, d := range drafts {
-		text, err := d.sign(upload, key, expires, p.nodes)
+		text, err := d.sign(key, expires, p.nodes)
 		if err != nil {
 			return nil, err
 		}
@@ -195,15 +195,20 @@ func (d *draft) add(b Blob, nodes []int, spans []span) int {
 			d.nodes = append(d.nodes, n)
 		}
 	}
-	n := min(len(spans), ticketRanges-len(d.ranges))
+	if last := len(d.reads) - 1; last < 0 || d.reads[last].Upload != b.Upload {
+		d.reads = append(d.reads, ticket.Reads{Upload: b.Upload})
+	}
+	reads := &d.reads[len(d.reads)-1]
+	n := min(len(spans), ticketRanges-d.ranges)
+	d.ranges += n
 	for _, s := range spans[:n] {
-		d.ranges = append(d.ranges, ticket.Range{Name: b.Name, Offset: s.from, Length: s.to - s.from})
+		reads.Ranges = append(reads.Ranges, ticket.Range{Name: b.Name, Offset: s.from, Length: s.to - s.from})
 	}
 	return n
 }
 
-func (d *draft) sign(upload id.Upload, key ed25519.PrivateKey, expires int64, nodes []Node) (string, error) {
-	t := ticket.ReadTicket{Reads: []ticket.Reads{{Upload: upload, Ranges: d.ranges}}, Expires: expires}
+func (d *draft) sign(key ed25519.PrivateKey, expires int64, nodes []Node) (string, error) {
+	t := ticket.ReadTicket{Reads: d.reads, Expires: expires}
 	for _, n := range d.nodes {
 		t.Nodes = append(t.Nodes, nodes[n].ID)
 	}

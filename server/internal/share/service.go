@@ -68,7 +68,7 @@ type View struct {
 // Look opens the link's record without counting a download. When no download
 // is left, only those with a session may look.
 func (s *Service) Look(ctx context.Context, handle id.Handle, key Key) (View, error) {
-	members, err := s.fleet.Members(ctx)
+	desk, err := s.desk(ctx)
 	if err != nil {
 		return View{}, fmt.Errorf("look at link: %w", err)
 	}
@@ -82,19 +82,11 @@ func (s *Service) Look(ctx context.Context, handle id.Handle, key Key) (View, er
 		if err != nil {
 			return err
 		}
-		v.Copies = known(members, holders)
+		v.Copies = known(desk.members, holders)
 		if l.Listing.IsZero() {
 			return nil
 		}
-		listing, err := r.RevisionByID(ctx, l.Listing)
-		if err != nil {
-			return err
-		}
-		c := newCollector(r, PageExtents)
-		if err := c.add(ctx, listing); err != nil {
-			return err
-		}
-		v.Listing, err = s.finish(ctx, l, c, members)
+		v.Listing, err = desk.named(ctx, r, []id.Revision{l.Listing}, 0)
 		return err
 	})
 	if err != nil {

@@ -45,14 +45,19 @@ type Reader interface {
 	Session(ctx context.Context, hash [32]byte) (int64, error)
 	// Revisions come in a fixed order; those after a position, from 0 on.
 	Revisions(ctx context.Context, after int64, limit int) ([]Revision, error)
-	// RevisionByID fails with ErrNotFound if it is not the link's.
+	Source
+	// Holders are the nodes that store any blob of the link.
+	Holders(ctx context.Context) ([]id.Node, error)
+}
+
+// Source sees the revisions that a link or a folder opens.
+type Source interface {
+	// RevisionByID fails with ErrNotFound if it is none of them.
 	RevisionByID(ctx context.Context, revision id.Revision) (Revision, error)
 	// Extents of a revision, from number from on.
 	Extents(ctx context.Context, r Revision, from, limit int) ([]Extent, error)
 	// Copies are the nodes that store a blob.
 	Copies(ctx context.Context, b Blob) ([]id.Node, error)
-	// Holders are the nodes that store any blob of the link.
-	Holders(ctx context.Context) ([]id.Node, error)
 }
 
 // Session is the right to what follows a counted download.
@@ -78,9 +83,10 @@ type Revision struct {
 
 // Blob as it is stored. Key is the store's.
 type Blob struct {
-	Key  int64
-	Name id.Name
-	Size int64
+	Key    int64
+	Upload id.Upload
+	Name   id.Name
+	Size   int64
 }
 
 // Extent is a part of a blob.

@@ -233,6 +233,7 @@ func (s *Store) EndOthers(ctx context.Context, a id.Account, but [sha256.Size]by
 // accounts in this database adds a function that removes it, in the same transaction.
 var eraseWith = []func(ctx context.Context, tx *sql.Tx, num int64) error{
 	dropFactor,
+	eraseDrive,
 	func(ctx context.Context, tx *sql.Tx, num int64) error {
 		return exec(ctx, tx, "erase sessions", `DELETE FROM account_session WHERE account = $1`, num)
 	},

@@ -227,6 +227,12 @@ func (c *commitTx) AddLink(ctx context.Context, l share.Link) error {
 // Close implements upload.Tx. Of the chains one row a node is left: where it
 // stood matters no more.
 func (c *commitTx) Close(ctx context.Context, day int64, digest, answer []byte, holders []id.Node) error {
+	if err := c.flush(ctx); err != nil {
+		return err
+	}
+	if err := leaveDrive(ctx, c.tx, c.upload); err != nil {
+		return err
+	}
 	nodes, err := chainNodes(ctx, c.tx, c.upload)
 	if err != nil {
 		return err

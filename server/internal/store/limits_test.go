@@ -60,7 +60,7 @@ func limitsHold(t *testing.T, open func(*testing.T) *Store) {
 	in(share.ErrRevoked, func(tx *sql.Tx) error { return countDownload(ctx, tx, row.num, 1) })
 
 	u := upload.Upload{ID: id.New[id.Upload](), Budget: 10, Secret: id.New32(), Chains: []placement.Chain{fleet.IDs()}}
-	must(s.OpenUpload(ctx, u, 10, 1))
+	must(s.OpenUpload(ctx, u, 10, 1, 1<<50))
 	in(upload.ErrNoCapacity, func(tx *sql.Tx) error { return reserve(ctx, tx, 1, 0, 10, 1) })
 	in(upload.ErrNoCapacity, func(tx *sql.Tx) error { return reserve(ctx, tx, 0, 1, 10, 1) })
 	in(nil, func(tx *sql.Tx) error { return reserve(ctx, tx, 0, 0, 10, 1) })
@@ -92,7 +92,7 @@ func countsFromBefore(t *testing.T, open func(*testing.T) *Store) {
 	var all []upload.Upload
 	for n, chains := range [][]placement.Chain{{{ids[0], ids[1], ids[2]}}, {{ids[0], ids[1]}, {ids[1], ids[2]}}, {{ids[0], ids[1]}}} {
 		u := upload.Upload{ID: id.New[id.Upload](), Budget: int64(100 << n), Secret: id.New32(), Chains: chains}
-		if err := s.OpenUpload(ctx, u, 1<<40, 100); err != nil {
+		if err := s.OpenUpload(ctx, u, 1<<40, 100, 1<<50); err != nil {
 			t.Fatal(err)
 		}
 		all = append(all, u)

@@ -53,7 +53,7 @@ func (s *Store) ReadLink(ctx context.Context, handle id.Handle, f func(share.Lin
 		if err != nil {
 			return err
 		}
-		r := &linkReader{q: q, link: l, prepared: map[string]*sql.Stmt{}}
+		r := &linkReader{revisionReader: newRevisionReader(q), link: l}
 		defer r.close()
 		return f(l.Link, r)
 	})
@@ -61,33 +61,8 @@ func (s *Store) ReadLink(ctx context.Context, handle id.Handle, f func(share.Lin
 
 // linkReader implements share.Reader.
 type linkReader struct {
-	q    queryer
+	revisionReader
 	link linkRow
-	// prepared are statements that a page of revisions runs thousands of times.
-	prepared map[string]*sql.Stmt
-}
-
-func (r *linkReader) close() {
-	for _, stmt := range r.prepared {
-		stmt.Close() // ends with the transaction in any case
-	}
-}
-
-// each is each with a statement that is prepared once.
-func (r *linkReader) each(ctx context.Context, f func(scan func(...any) error) error, query string, args ...any) error {
-	stmt := r.prepared[query]
-	if stmt == nil {
-		var err error
-		if stmt, err = r.q.PrepareContext(ctx, query); err != nil {
-			return err
-		}
-		r.prepared[query] = stmt
-	}
-	rows, err := stmt.QueryContext(ctx, args...)
-	if err != nil {
-		return err
-	}
-	return scanAll(rows, f)
 }
 
 // Tries implements share.Reader.
@@ -117,22 +92,6 @@ func readSession(ctx context.Context, q queryer, link int64, hash [32]byte) (end
 	return ends, nil
 }
 
-const revisionColumns = `num, id, release_key, commitment, root, salt, prefix, length, extents`
-
-func scanRevision(scan func(...any) error) (share.Revision, error) {
-	var r share.Revision
-	var raw [6][]byte
-	if err := scan(&r.Position, &raw[0], &raw[1], &raw[2], &raw[3], &raw[4], &raw[5], &r.Length, &r.Count); err != nil {
-		return share.Revision{}, err
-	}
-	for i, dst := range [][]byte{r.ID[:], r.ReleaseKey[:], r.Commitment[:], r.Root[:], r.Salt[:], r.Prefix[:]} {
-		if err := fixed(dst, raw[i]); err != nil {
-			return share.Revision{}, err
-		}
-	}
-	return r, nil
-}
-
 // Revisions implements share.Reader.
 func (r *linkReader) Revisions(ctx context.Context, after int64, limit int) ([]share.Revision, error) {
 	var out []share.Revision
@@ -140,7 +99,7 @@ func (r *linkReader) Revisions(ctx context.Context, after int64, limit int) ([]s
 		rev, err := scanRevision(scan)
 		out = append(out, rev)
 		return err
-	}, `SELECT `+revisionColumns+` FROM revision WHERE upload = $1 AND num > $2 ORDER BY num LIMIT $3`, r.link.upload, after, limit)
+	}, `SELECT `+revisionColumns+` FROM revision r WHERE r.upload = $1 AND r.num > $2 ORDER BY r.num LIMIT $3`, r.link.upload, after, limit)
 	if err != nil {
 		return nil, fmt.Errorf("read revisions: %w", err)
 	}
@@ -149,7 +108,7 @@ func (r *linkReader) Revisions(ctx context.Context, after int64, limit int) ([]s
 
 // RevisionByID implements share.Reader.
 func (r *linkReader) RevisionByID(ctx context.Context, revision id.Revision) (share.Revision, error) {
-	row := r.q.QueryRowContext(ctx, `SELECT `+revisionColumns+` FROM revision WHERE id = $1 AND upload = $2`, revision[:], r.link.upload)
+	row := r.q.QueryRowContext(ctx, `SELECT `+revisionColumns+` FROM revision r WHERE r.id = $1 AND r.upload = $2`, revision[:], r.link.upload)
 	rev, err := scanRevision(row.Scan)
 	if errors.Is(err, sql.ErrNoRows) {
 		return share.Revision{}, fmt.Errorf("%w: no revision %s in it", share.ErrNotFound, revision)
@@ -158,35 +117,6 @@ func (r *linkReader) RevisionByID(ctx context.Context, revision id.Revision) (sh
 		return share.Revision{}, fmt.Errorf("read revision: %w", err)
 	}
 	return rev, nil
-}
-
-// Extents implements share.Reader.
-func (r *linkReader) Extents(ctx context.Context, rev share.Revision, from, limit int) ([]share.Extent, error) {
-	var out []share.Extent
-	err := r.each(ctx, func(scan func(...any) error) error {
-		var e share.Extent
-		var name []byte
-		if err := scan(&e.Offset, &e.Length, &e.Blob.Key, &name, &e.Blob.Size); err != nil {
-			return err
-		}
-		err := fixed(e.Blob.Name[:], name)
-		out = append(out, e)
-		return err
-	}, `SELECT e.start, e.length, b.num, b.name, b.size FROM extent e JOIN blob b ON b.num = e.blob
-		WHERE e.revision = $1 AND e.seq >= $2 ORDER BY e.seq LIMIT $3`, rev.Position, from, limit)
-	if err != nil {
-		return nil, fmt.Errorf("read extents: %w", err)
-	}
-	return out, nil
-}
-
-// Copies implements share.Reader.
-func (r *linkReader) Copies(ctx context.Context, b share.Blob) ([]id.Node, error) {
-	nodes, err := nodeIDs(ctx, r.q, `SELECT n.id FROM copy c JOIN node n ON n.num = c.node WHERE c.blob = $1 AND c.state = $2 ORDER BY n.num`, b.Key, copyStored)
-	if err != nil {
-		return nil, fmt.Errorf("read copies: %w", err)
-	}
-	return nodes, nil
 }
 
 // Holders implements share.Reader.
@@ -304,21 +234,33 @@ func (s *Store) EndLink(ctx context.Context, handle id.Handle, state share.State
 		if ended == 0 {
 			return nil // somebody was faster, with a reason that stays
 		}
-		nodes, err := chainNodes(ctx, tx, l.upload)
-		if err != nil {
-			return err
-		}
-		if err := enqueueDelete(ctx, tx, l.Upload, nodes, day); err != nil {
-			return err
-		}
 		if err := exec(ctx, tx, "destroy sessions", `DELETE FROM link_session WHERE link = $1`, l.num); err != nil {
 			return err
 		}
 		if err := exec(ctx, tx, "destroy tries", `DELETE FROM link_failure WHERE handle = $1`, handle[:]); err != nil {
 			return err
 		}
-		return destroyUpload(ctx, tx, l.upload)
+		return destroyUnheld(ctx, tx, l.upload, day)
 	})
+}
+
+// destroyUnheld destroys what an upload brought whose link ended, but for revisions that
+// folders hold, and orders it away when that is everything.
+func destroyUnheld(ctx context.Context, tx *sql.Tx, num, day int64) error {
+	// Held, so that of two who release the last revision and end the link at once the
+	// second sees what the first left.
+	if err := exec(ctx, tx, "take upload", `UPDATE upload SET state = state WHERE num = $1`, num); err != nil {
+		return err
+	}
+	for _, step := range []struct{ what, query string }{
+		{"destroy extents", `DELETE FROM extent WHERE revision IN (SELECT num FROM revision WHERE upload = $1 AND charged = 0)`},
+		{"destroy revisions", `DELETE FROM revision WHERE upload = $1 AND charged = 0`},
+	} {
+		if err := exec(ctx, tx, step.what, step.query, num); err != nil {
+			return err
+		}
+	}
+	return orderAwayEmpty(ctx, tx, num, day)
 }
 
 // destroyUpload destroys a committed upload with all that it brought.

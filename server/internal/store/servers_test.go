@@ -91,7 +91,7 @@ func TestLongCommits(t *testing.T) {
 	storetest.Admit(t, servers[0], nodes.Nodes...)
 	open := func(s *Store) (u upload.Upload, err error) {
 		u = upload.Upload{ID: id.New[id.Upload](), State: upload.Open, Budget: 1000, Secret: id.New32(), Chains: []placement.Chain{nodes.IDs()}}
-		return u, s.OpenUpload(ctx, u, 1<<40, 1000)
+		return u, s.OpenUpload(ctx, u, 1<<40, 1000, 1<<50)
 	}
 	u, err := open(servers[0])
 	if err != nil {

@@ -244,7 +244,7 @@ func sent(t testing.TB, s *Store, nodes []*servertest.Node, sizes ...int64) (*se
 			t.Fatal(err)
 		}
 	}
-	must(s.OpenUpload(ctx, u, 1<<60, 1<<30))
+	must(s.OpenUpload(ctx, u, 1<<60, 1<<30, 1<<50))
 	now := time.Unix(1_900_000_000, 0)
 	send := servertest.NewSend(t, u.ID, now, nil, sizes...)
 	must(s.CommitUpload(ctx, u.ID, func(_ upload.Upload, tx upload.Tx) error {

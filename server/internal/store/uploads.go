@@ -15,14 +15,25 @@ import (
 var _ upload.Store = (*Store)(nil)
 
 // OpenUpload implements upload.Store.
-func (s *Store) OpenUpload(ctx context.Context, u upload.Upload, reserved int64, count int) error {
+func (s *Store) OpenUpload(ctx context.Context, u upload.Upload, reserved int64, count int, quota int64) error {
 	return s.write(ctx, func(tx *sql.Tx) error {
+		var drive sql.NullInt64
+		if !u.Account.IsZero() {
+			num, err := driveOf(ctx, tx, u.Account)
+			if err == nil {
+				err = reserveInDrive(ctx, tx, num, u.Budget, quota)
+			}
+			if err != nil {
+				return err
+			}
+			drive = sql.NullInt64{Int64: num, Valid: true}
+		}
 		if err := reserve(ctx, tx, u.Budget, 1, reserved, int64(count)); err != nil {
 			return err
 		}
 		var num int64
-		err := tx.QueryRowContext(ctx, `INSERT INTO upload (id, state, secret, budget, reserved, closes_at) VALUES ($1, $2, $3, $4, $4, $5) RETURNING num`,
-			u.ID[:], upload.Open, u.Secret[:], u.Budget, u.Closes).Scan(&num)
+		err := tx.QueryRowContext(ctx, `INSERT INTO upload (id, state, secret, budget, reserved, closes_at, drive) VALUES ($1, $2, $3, $4, $4, $5, $6) RETURNING num`,
+			u.ID[:], upload.Open, u.Secret[:], u.Budget, u.Closes, drive).Scan(&num)
 		if err != nil {
 			return fmt.Errorf("insert upload: %w", err)
 		}
@@ -66,16 +77,21 @@ func (s *Store) Upload(ctx context.Context, upload id.Upload) (u upload.Upload, 
 
 func readUpload(ctx context.Context, q queryer, wanted id.Upload) (num int64, u upload.Upload, err error) {
 	u = upload.Upload{ID: wanted}
-	var secret []byte
-	err = q.QueryRowContext(ctx, `SELECT num, state, secret, budget, closes_at, digest, answer FROM upload WHERE id = $1`, wanted[:]).
-		Scan(&num, &u.State, &secret, &u.Budget, &u.Closes, &u.Digest, &u.Answer)
+	var secret, account []byte
+	err = q.QueryRowContext(ctx, `SELECT u.num, u.state, u.secret, u.budget, u.closes_at, u.digest, u.answer, d.account
+		FROM upload u LEFT JOIN drive d ON d.num = u.drive WHERE u.id = $1`, wanted[:]).
+		Scan(&num, &u.State, &secret, &u.Budget, &u.Closes, &u.Digest, &u.Answer, &account)
 	if errors.Is(err, sql.ErrNoRows) || err == nil && secret == nil {
 		return 0, upload.Upload{}, upload.ErrUnknown
 	}
 	if err != nil {
 		return 0, upload.Upload{}, fmt.Errorf("read upload: %w", err)
 	}
-	if err := fixed(u.Secret[:], secret); err != nil {
+	err = fixed(u.Secret[:], secret)
+	if err == nil && account != nil {
+		err = fixed(u.Account[:], account)
+	}
+	if err != nil {
 		return 0, upload.Upload{}, fmt.Errorf("read upload: %w", err)
 	}
 	if u.State == upload.Open {
@@ -154,18 +170,24 @@ func (s *Store) AddChains(ctx context.Context, upload id.Upload, chains []placem
 }
 
 // ExtendUpload implements upload.Store.
-func (s *Store) ExtendUpload(ctx context.Context, wanted id.Upload, budget, reserved int64) error {
+func (s *Store) ExtendUpload(ctx context.Context, wanted id.Upload, budget, reserved, quota int64) error {
 	return s.write(ctx, func(tx *sql.Tx) error {
 		num, err := lockOpen(ctx, tx, wanted)
 		if err != nil {
 			return err
 		}
 		var have int64
-		if err := tx.QueryRowContext(ctx, `SELECT budget FROM upload WHERE num = $1`, num).Scan(&have); err != nil {
+		var drive sql.NullInt64
+		if err := tx.QueryRowContext(ctx, `SELECT budget, drive FROM upload WHERE num = $1`, num).Scan(&have, &drive); err != nil {
 			return fmt.Errorf("read budget: %w", err)
 		}
 		if budget <= have {
 			return nil
+		}
+		if drive.Valid {
+			if err := reserveInDrive(ctx, tx, drive.Int64, budget-have, quota); err != nil {
+				return err
+			}
 		}
 		if err := reserve(ctx, tx, budget-have, 0, reserved, math.MaxInt64); err != nil {
 			return err
@@ -216,6 +238,9 @@ func (s *Store) AbandonUpload(ctx context.Context, wanted id.Upload, day int64) 
 	return s.write(ctx, func(tx *sql.Tx) error {
 		num, err := lockOpen(ctx, tx, wanted)
 		if err != nil {
+			return err
+		}
+		if err := leaveDrive(ctx, tx, num); err != nil {
 			return err
 		}
 		if err := unstage(ctx, tx, num); err != nil {

@@ -136,7 +136,7 @@ func (s *suite) opened(budget, closes int64) upload.Upload {
 		ID: id.New[id.Upload](), State: upload.Open, Secret: id.New32(), Budget: budget, Closes: closes,
 		Chains: []placement.Chain{ids[:3]},
 	}
-	s.must(s.OpenUpload(s.Context(), u, plenty, anyNumber))
+	s.must(s.OpenUpload(s.Context(), u, plenty, anyNumber, 1<<50))
 	return u
 }
 

@@ -50,7 +50,7 @@ func unknownUploads(s *suite) {
 	ctx, none := s.Context(), id.New[id.Upload]()
 	_, err := s.Upload(ctx, none)
 	s.want(err, upload.ErrUnknown)
-	s.want(s.ExtendUpload(ctx, none, 1, plenty), upload.ErrUnknown)
+	s.want(s.ExtendUpload(ctx, none, 1, plenty, 1<<50), upload.ErrUnknown)
 	s.want(s.AddChains(ctx, none, nil), upload.ErrUnknown)
 	s.want(s.StagePage(ctx, none, 0, nil, plenty, plenty), upload.ErrUnknown)
 	s.want(s.AbandonUpload(ctx, none, someDay), upload.ErrUnknown)
@@ -61,10 +61,10 @@ func reservationsBounded(s *suite) {
 	ctx := s.Context()
 	first := s.opened(600, now+5)
 	u := upload.Upload{ID: id.New[id.Upload](), State: upload.Open, Budget: 401, Closes: now}
-	s.want(s.OpenUpload(ctx, u, 1000, anyNumber), upload.ErrNoCapacity)
+	s.want(s.OpenUpload(ctx, u, 1000, anyNumber, 1<<50), upload.ErrNoCapacity)
 	u.Budget = 400
-	s.want(s.OpenUpload(ctx, u, 1000, 1), upload.ErrNoCapacity)
-	s.must(s.OpenUpload(ctx, u, 1000, 2))
+	s.want(s.OpenUpload(ctx, u, 1000, 1, 1<<50), upload.ErrNoCapacity)
+	s.must(s.OpenUpload(ctx, u, 1000, 2, 1<<50))
 	if sum, err := s.Reserved(ctx); err != nil || sum != 1000 {
 		s.Errorf("reserved %d, %v", sum, err)
 	}
@@ -98,9 +98,9 @@ func reservationsAtNodes(s *suite) {
 	s.reserves(600, 600, 600, 0, 0)
 	s.must(s.AddChains(ctx, u.ID, []placement.Chain{{ids[1], ids[3], ids[0]}, {ids[0], ids[1]}}))
 	s.reserves(600, 600, 600, 0, 600)
-	s.want(s.ExtendUpload(ctx, u.ID, 1001, 1000), upload.ErrNoCapacity)
-	s.must(s.ExtendUpload(ctx, u.ID, 1000, 1000))
-	s.must(s.ExtendUpload(ctx, u.ID, 10, 1000))
+	s.want(s.ExtendUpload(ctx, u.ID, 1001, 1000, 1<<50), upload.ErrNoCapacity)
+	s.must(s.ExtendUpload(ctx, u.ID, 1000, 1000, 1<<50))
+	s.must(s.ExtendUpload(ctx, u.ID, 10, 1000, 1<<50))
 	s.reserves(1000, 1000, 1000, 0, 1000)
 	other, send := s.committed(0)
 	s.reserves(1000, 1000, 1000, 0, 1000)
@@ -122,8 +122,8 @@ func abandonedReserve(s *suite) {
 		}
 	}
 	release(9, 0)
-	s.want(s.OpenUpload(ctx, upload.Upload{ID: id.New[id.Upload](), Budget: 401}, 1000, anyNumber), upload.ErrNoCapacity)
-	s.want(s.OpenUpload(ctx, upload.Upload{ID: id.New[id.Upload](), Budget: 1}, 1000, 1), upload.ErrNoCapacity)
+	s.want(s.OpenUpload(ctx, upload.Upload{ID: id.New[id.Upload](), Budget: 401}, 1000, anyNumber, 1<<50), upload.ErrNoCapacity)
+	s.want(s.OpenUpload(ctx, upload.Upload{ID: id.New[id.Upload](), Budget: 1}, 1000, 1, 1<<50), upload.ErrNoCapacity)
 	s.answered(s.fleet.Nodes[0].ID, 1)
 	s.answered(s.fleet.Nodes[1].ID, 1)
 	release(9, 0)
@@ -134,7 +134,7 @@ func abandonedReserve(s *suite) {
 	release(9, 0)
 	for range 2 {
 		lost := upload.Upload{ID: id.New[id.Upload](), Budget: 50, Secret: id.New32(), Chains: []placement.Chain{s.fleet.IDs()[:2]}}
-		s.must(s.OpenUpload(ctx, lost, plenty, anyNumber))
+		s.must(s.OpenUpload(ctx, lost, plenty, anyNumber, 1<<50))
 		s.must(s.AbandonUpload(ctx, lost.ID, someDay))
 	}
 	s.reserves(100, 100, 100, 0, 0)
@@ -184,9 +184,9 @@ func chainsAdded(s *suite) {
 func budgetsGrow(s *suite) {
 	ctx := s.Context()
 	u := s.opened(600, now+5)
-	s.want(s.ExtendUpload(ctx, u.ID, 1001, 1000), upload.ErrNoCapacity)
-	s.must(s.ExtendUpload(ctx, u.ID, 1000, 1000))
-	s.must(s.ExtendUpload(ctx, u.ID, 10, 1000))
+	s.want(s.ExtendUpload(ctx, u.ID, 1001, 1000, 1<<50), upload.ErrNoCapacity)
+	s.must(s.ExtendUpload(ctx, u.ID, 1000, 1000, 1<<50))
+	s.must(s.ExtendUpload(ctx, u.ID, 10, 1000, 1<<50))
 	have, err := s.Upload(ctx, u.ID)
 	s.must(err)
 	if have.Budget != 1000 {
@@ -246,7 +246,7 @@ func committedUpload(s *suite) {
 		s.Errorf("have %+v", have)
 	}
 	s.want(s.StagePage(ctx, u.ID, 0, nil, plenty, plenty), upload.ErrClosed)
-	s.want(s.ExtendUpload(ctx, u.ID, 1<<31, plenty), upload.ErrClosed)
+	s.want(s.ExtendUpload(ctx, u.ID, 1<<31, plenty, 1<<50), upload.ErrClosed)
 	s.want(s.AddChains(ctx, u.ID, nil), upload.ErrClosed)
 	s.want(s.AbandonUpload(ctx, u.ID, someDay), upload.ErrClosed)
 	if sum, err := s.Reserved(ctx); err != nil || sum != 0 {

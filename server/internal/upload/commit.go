@@ -53,12 +53,23 @@ func (s *Service) Commit(ctx context.Context, upload id.Upload, secret string, c
 	if err != nil {
 		return Done{}, nil, fmt.Errorf("commit upload: %w", err)
 	}
-	members, err := s.fleet.Members(ctx)
+	holders, err := s.Named(ctx, done.Holders)
 	if err != nil {
 		return Done{}, nil, fmt.Errorf("commit upload: %w", err)
 	}
-	holders := slices.DeleteFunc(slices.Clone(members), func(n Node) bool { return !slices.Contains(done.Holders, n.ID) })
 	return done, holders, nil
+}
+
+// Named are those of the nodes that are known to the fleet.
+func (s *Service) Named(ctx context.Context, nodes []id.Node) ([]Node, error) {
+	if len(nodes) == 0 {
+		return nil, nil
+	}
+	members, err := s.fleet.Members(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return slices.DeleteFunc(slices.Clone(members), func(n Node) bool { return !slices.Contains(nodes, n.ID) }), nil
 }
 
 func (s *Service) commit(ctx context.Context, upload id.Upload, secret string, c *Commit) (Done, error) {
@@ -70,16 +81,10 @@ func (s *Service) commit(ctx context.Context, upload id.Upload, secret string, c
 	if !u.openAt(s.now()) {
 		return answered(u, digest)
 	}
-	if c.Pages < 0 || c.Pages > maxPages {
-		return Done{}, fmt.Errorf("%w: %d pages, at most %d", ErrRequest, c.Pages, maxPages)
+	if !u.Account.IsZero() {
+		return Done{}, fmt.Errorf("%w: the upload is for a drive, where no link closes it", ErrRequest)
 	}
-	// Signatures are checked before the transaction, which holds up every other
-	// writer; they do not change.
-	last, err := s.checkPage(ctx, u, &c.Page)
-	if err != nil {
-		return Done{}, err
-	}
-	members, err := s.membersByID(ctx)
+	closing, err := s.closing(ctx, u, c.Pages, &c.Page)
 	if err != nil {
 		return Done{}, err
 	}
@@ -90,8 +95,11 @@ func (s *Service) commit(ctx context.Context, upload id.Upload, secret string, c
 			done, err = answered(u, digest)
 			return err
 		}
-		a := &assembly{tx: tx, members: members, upload: u, last: last, pages: c.Pages, numbers: map[id.Name]int{}, policy: map[uint64]int{}}
-		if done, err = a.run(ctx, c.Link, s.limits, now); err != nil {
+		brought, err := closing.Assemble(ctx, u, tx)
+		if err != nil {
+			return err
+		}
+		if done, err = s.link(ctx, u, tx, brought, c.Link, now); err != nil {
 			return err
 		}
 		return tx.Close(ctx, now.Unix()/secondsDay, digest, wire.Marshal(done), done.Holders)
@@ -133,9 +141,7 @@ type assembly struct {
 	nodes  []id.Node
 	policy map[uint64]int // copies that a mask counts for
 
-	revisions   int
-	listing     id.Revision
-	listingSeen bool
+	revisions []id.Revision
 }
 
 type assembled struct {
@@ -144,32 +150,86 @@ type assembled struct {
 	mask uint64
 }
 
-func (a *assembly) run(ctx context.Context, spec share.Spec, limits Limits, now time.Time) (Done, error) {
-	a.listing = spec.Listing
+// Closing is what is going to close an upload, its last page checked.
+type Closing struct {
+	members map[id.Node]Node
+	last    *staged
+	pages   int
+	now     func() time.Time
+}
+
+// closing checks what can be checked before the transaction, which holds up every
+// other writer: signatures do not change.
+func (s *Service) closing(ctx context.Context, u Upload, pages int, p *Page) (*Closing, error) {
+	if pages < 0 || pages > maxPages {
+		return nil, fmt.Errorf("%w: %d pages, at most %d", ErrRequest, pages, maxPages)
+	}
+	last, err := s.checkPage(ctx, u, p)
+	if err != nil {
+		return nil, err
+	}
+	members, err := s.membersByID(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return &Closing{members: members, last: last, pages: pages, now: s.now}, nil
+}
+
+// Closing prepares what a commit of the account's drive closes an upload with.
+func (s *Service) Closing(ctx context.Context, account id.Account, upload id.Upload, secret string, pages int, p *Page) (*Closing, error) {
+	u, err := s.open(ctx, upload, secret)
+	if err == nil && u.Account != account {
+		err = fmt.Errorf("%w: the upload is not for this account's drive", ErrRequest)
+	}
+	if err != nil {
+		return nil, err
+	}
+	return s.closing(ctx, u, pages, p)
+}
+
+// Brought is what an upload brought.
+type Brought struct {
+	Bytes     int64 // of all blobs
+	Revisions []id.Revision
+	Holders   []id.Node
+}
+
+// Assemble puts the pages of u, as it stands in tx, together. It may run again, for
+// another transaction.
+func (c *Closing) Assemble(ctx context.Context, u Upload, tx Tx) (Brought, error) {
+	if !u.openAt(c.now()) {
+		return Brought{}, ErrClosed
+	}
+	a := &assembly{tx: tx, members: c.members, upload: u, last: c.last, pages: c.pages, numbers: map[id.Name]int{}, policy: map[uint64]int{}}
 	if err := a.each(ctx, a.addBlobs); err != nil {
-		return Done{}, err
+		return Brought{}, err
 	}
 	if err := a.each(ctx, a.addRest); err != nil {
-		return Done{}, err
+		return Brought{}, err
 	}
 	holders, err := a.addCopies(ctx)
 	if err != nil {
-		return Done{}, err
+		return Brought{}, err
 	}
-	switch {
-	case a.revisions == 0:
-		return Done{}, fmt.Errorf("%w: there is none", ErrRevision)
-	case !spec.Listing.IsZero() && !a.listingSeen:
+	if len(a.revisions) == 0 {
+		return Brought{}, fmt.Errorf("%w: there is none", ErrRevision)
+	}
+	return Brought{Bytes: a.bytes, Revisions: a.revisions, Holders: holders}, nil
+}
+
+// link adds the link to what was brought.
+func (s *Service) link(ctx context.Context, u Upload, tx Tx, b Brought, spec share.Spec, now time.Time) (Done, error) {
+	if !spec.Listing.IsZero() && !slices.Contains(b.Revisions, spec.Listing) {
 		return Done{}, fmt.Errorf("%w: the listing %s is not in this upload", ErrRevision, spec.Listing)
 	}
-	l, err := spec.Link(a.upload.ID, a.bytes, share.Limits{Days: limits.Days, Downloads: limits.Downloads}, now)
+	l, err := spec.Link(u.ID, b.Bytes, share.Limits{Days: s.limits.Days, Downloads: s.limits.Downloads}, now)
 	if err != nil {
 		return Done{}, err
 	}
-	if err := a.tx.AddLink(ctx, l); err != nil {
+	if err := tx.AddLink(ctx, l); err != nil {
 		return Done{}, err
 	}
-	return Done{Expires: l.Expires, Holders: holders}, nil
+	return Done{Expires: l.Expires, Holders: b.Holders}, nil
 }
 
 // each calls f with every page in order.
@@ -262,10 +322,10 @@ func (a *assembly) addRevision(ctx context.Context, r *Revision) error {
 			return fmt.Errorf("%w: revision %s: extent %d ends at %d, its blob at %d", ErrRevision, r.ID, n, e.Offset+e.Length, size)
 		}
 	}
-	if a.revisions++; a.revisions > maxRevisions {
+	if len(a.revisions) == maxRevisions {
 		return fmt.Errorf("%w: more than %d revisions", ErrOverLimit, maxRevisions)
 	}
-	a.listingSeen = a.listingSeen || r.ID == a.listing
+	a.revisions = append(a.revisions, r.ID)
 	return a.tx.AddRevision(ctx, r)
 }
 

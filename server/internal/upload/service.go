@@ -85,22 +85,56 @@ func (s *Service) Open(ctx context.Context, bytes int64, days int) (Grant, error
 	case bytes == 0:
 		bytes = min(firstBudget, s.limits.UploadBytes)
 	}
-	if err := s.takeOpen(ctx); err != nil {
+	g, err := s.begin(ctx, Upload{Budget: bytes, Closes: s.now().Add(life).Unix()})
+	if err != nil {
 		return Grant{}, fmt.Errorf("open upload: %w", err)
 	}
+	return g, nil
+}
+
+// OpenFor opens an upload for an account's drive, which the account's quota bounds.
+func (s *Service) OpenFor(ctx context.Context, account id.Account, bytes int64) (Grant, error) {
+	switch {
+	case bytes < 0:
+		return Grant{}, fmt.Errorf("open upload: %w: %d bytes", ErrRequest, bytes)
+	case bytes > s.limits.AccountBytes:
+		return Grant{}, fmt.Errorf("open upload: %w: %d bytes, %d in all", ErrQuota, bytes, s.limits.AccountBytes)
+	case bytes == 0:
+		bytes = min(firstBudget, s.limits.AccountBytes)
+	}
+	g, err := s.begin(ctx, Upload{Account: account, Budget: bytes, Closes: s.now().Add(accountLife).Unix()})
+	if err != nil {
+		return Grant{}, fmt.Errorf("open upload: %w", err)
+	}
+	return g, nil
+}
+
+// begin opens u under a fresh id and secret.
+func (s *Service) begin(ctx context.Context, u Upload) (Grant, error) {
+	if err := s.takeOpen(ctx); err != nil {
+		return Grant{}, err
+	}
 	secret := id.Bytes32(id.New32())
-	u := Upload{ID: id.New[id.Upload](), State: Open, Budget: bytes, Closes: s.now().Add(life).Unix()}
+	u.ID, u.State = id.New[id.Upload](), Open
 	u.Secret = secretHash(u.ID, secret)
 	u, err := s.place(ctx, u)
 	if err != nil {
-		return Grant{}, fmt.Errorf("open upload: %w", err)
+		return Grant{}, err
 	}
 	g, err := s.grant(ctx, u, u.Chains)
 	if err != nil {
-		return Grant{}, fmt.Errorf("open upload: %w", err)
+		return Grant{}, err
 	}
 	g.Secret = secret.String()
 	return g, nil
+}
+
+// most is the greatest budget of u.
+func (s *Service) most(u Upload) int64 {
+	if u.Account.IsZero() {
+		return s.limits.UploadBytes
+	}
+	return s.limits.AccountBytes
 }
 
 // takeOpen counts an upload that is opened. An upload that brings nothing still
@@ -136,7 +170,7 @@ func (s *Service) place(ctx context.Context, u Upload) (Upload, error) {
 	if u.Chains, err = s.fleet.Chains(ctx, u.Budget, reserved); err != nil {
 		return Upload{}, err
 	}
-	return u, s.store.OpenUpload(ctx, u, s.limits.ReservedBytes, maxOpen)
+	return u, s.store.OpenUpload(ctx, u, s.limits.ReservedBytes, maxOpen, s.limits.AccountBytes)
 }
 
 // enterPlacing is Store.Placing, with one connection to the database for all who wait here.
@@ -178,8 +212,10 @@ func (s *Service) Extend(ctx context.Context, upload id.Upload, secret string, b
 	case err != nil:
 	case bytes < 0:
 		err = fmt.Errorf("%w: %d bytes", ErrRequest, bytes)
-	case bytes > s.limits.UploadBytes:
-		err = fmt.Errorf("%w: %d bytes, at most %d", ErrOverLimit, bytes, s.limits.UploadBytes)
+	case bytes > s.most(u) && u.Account.IsZero():
+		err = fmt.Errorf("%w: %d bytes, at most %d", ErrOverLimit, bytes, s.most(u))
+	case bytes > s.most(u):
+		err = fmt.Errorf("%w: %d bytes, %d in all", ErrQuota, bytes, s.most(u))
 	case bytes > u.Budget:
 		u, err = s.extend(ctx, u, bytes)
 	}
@@ -216,7 +252,7 @@ func (s *Service) extend(ctx context.Context, u Upload, bytes int64) (Upload, er
 		u.Chains = append(u.Chains, added...)
 	}
 	u.Budget = bytes
-	return u, s.store.ExtendUpload(ctx, u.ID, bytes, s.limits.ReservedBytes)
+	return u, s.store.ExtendUpload(ctx, u.ID, bytes, s.limits.ReservedBytes, s.limits.AccountBytes)
 }
 
 // fits tells whether the nodes of one of the upload's chains have room for bytes
@@ -377,7 +413,7 @@ func (s *Service) grant(ctx context.Context, u Upload, chains []placement.Chain)
 		return Grant{}, err
 	}
 	g := Grant{
-		Upload: u.ID, Budget: u.Budget, Closes: u.Closes, Nodes: []Node{},
+		Upload: u.ID, Budget: u.Budget, Closes: u.Closes, Nodes: []Node{}, Most: s.most(u),
 		Expires: min(s.now().Add(ticketLife).Unix(), u.Closes),
 	}
 	t := ticket.UploadTicket{Upload: u.ID, Budget: u.Budget, Expires: g.Expires}

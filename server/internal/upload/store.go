@@ -20,8 +20,9 @@ type Store interface {
 	Placing(ctx context.Context) (leave func(), err error)
 	// OpenUpload adds an open upload with its chains, and reserves its budget. It
 	// fails with ErrNoCapacity if more than reserved bytes would be reserved, or
-	// by more than count uploads.
-	OpenUpload(ctx context.Context, u Upload, reserved int64, count int) error
+	// by more than count uploads. One for an account's drive is counted there as well,
+	// and fails with ErrQuota beyond quota bytes, what the drive holds included.
+	OpenUpload(ctx context.Context, u Upload, reserved int64, count int, quota int64) error
 	// Reserved is the sum of the budgets of open uploads, and of abandoned ones
 	// that ReleaseUploads has not come to.
 	Reserved(ctx context.Context) (int64, error)
@@ -33,8 +34,8 @@ type Store interface {
 	// AddChains adds chains to an open upload, or fails with ErrClosed.
 	AddChains(ctx context.Context, upload id.Upload, chains []placement.Chain) error
 	// ExtendUpload raises an open upload's budget, or fails with ErrClosed or,
-	// like OpenUpload, with ErrNoCapacity. A lower budget changes nothing.
-	ExtendUpload(ctx context.Context, upload id.Upload, budget, reserved int64) error
+	// like OpenUpload, with ErrNoCapacity or ErrQuota. A lower budget changes nothing.
+	ExtendUpload(ctx context.Context, upload id.Upload, budget, reserved, quota int64) error
 	// StagePage keeps a page of an open upload, in the place of one with the
 	// same number. It fails with ErrClosed, and with ErrOverLimit if all pages
 	// together would take more than most bytes, and with ErrNoCapacity if those of
@@ -78,7 +79,7 @@ type Tx interface {
 	AddRevision(ctx context.Context, r *Revision) error
 	// AddLink fails with ErrLinkExists if its handle was ever used.
 	AddLink(ctx context.Context, l share.Link) error
-	// Close makes the upload committed, drops its pages and reservation, and keeps of its chains
+	// Close makes the upload committed, with all that was added in its place, drops its pages and reservation, and keeps of its chains
 	// who their nodes are and which of them hold blobs.
 	Close(ctx context.Context, day int64, digest, answer []byte, holders []id.Node) error
 }

@@ -35,6 +35,7 @@ var (
 	ErrReceiptsMissing = errors.New("a blob lacks receipts of two independent nodes")
 	ErrRevision        = errors.New("a revision does not hold together")
 	ErrLinkExists      = errors.New("a link with this handle exists")
+	ErrQuota           = errors.New("more than the account may store")
 	// ErrRequest: a request that no client of ours makes.
 	ErrRequest = errors.New("the request is not valid")
 )
@@ -55,6 +56,8 @@ type Upload struct {
 	State State
 	// Secret is the hash of the upload's secret.
 	Secret [32]byte
+	// Account is whose drive an open upload is for, zero for a send.
+	Account id.Account
 	// Budget in bytes, reserved while the upload is open.
 	Budget int64
 	// Closes is when an open upload is given up, in Unix seconds.
@@ -65,7 +68,7 @@ type Upload struct {
 	Digest, Answer []byte
 }
 
-// Limits of uploads without an account.
+// Limits of uploads; the first four are of those without an account.
 type Limits struct {
 	UploadBytes   int64
 	DefaultDays   int
@@ -75,11 +78,14 @@ type Limits struct {
 	// OpensPerMinute is how many uploads may be opened in a minute, by all together,
 	// over longer times and at once; 0 for any number.
 	OpensPerMinute int
+	// AccountBytes is what an account's drive may hold, open uploads included.
+	AccountBytes int64
 }
 
 const (
-	// life of an upload without an account (docs/protocol.md).
-	life = 24 * time.Hour
+	// life of an upload without an account, and of one with (docs/protocol.md).
+	life        = 24 * time.Hour
+	accountLife = 6 * 24 * time.Hour
 	// ticketLife is how long an upload ticket is good.
 	ticketLife = time.Hour
 	// firstBudget is reserved when the length is not known yet; the client asks for more.
@@ -122,6 +128,8 @@ type Grant struct {
 	Budget int64
 	// Expires is the ticket's end, Closes the upload's, in Unix seconds.
 	Expires, Closes int64
+	// Most is the greatest budget that the upload may be given.
+	Most int64
 }
 
 // Room is what could be reserved now.
