@@ -38,7 +38,8 @@ var (
 		ID: "commitDrive", Method: "POST", Path: "/api/v1/drive/commits", Auth: AuthAccount, MaxBody: maxDriveCommit, MaxEntries: maxDriveEntries, Timeout: pageTimeout,
 		Summary: "Append to the journals of several folders, with the upload that they refer to and grants, at once or not at all. The same request sent again gets the same answer.",
 		Codes: []Code{AccountSessionOver, HeadMoved, EntryInvalid, GrantInvalid, RoleTooLow, NotFound, RevisionUnknown, FolderExists, FolderMisplaced, PageMissing, OverLimit, OverQuota,
-			CommitConflict, UploadUnknown, UploadClosed, ReceiptInvalid, ReceiptsMissing, RevisionInvalid}}}
+			CommitConflict, UploadUnknown, UploadClosed, ReceiptInvalid, ReceiptsMissing, RevisionInvalid,
+			SessionInvalid, LinkExpired, LinkUsedUp, LinkRevoked}}}
 	FolderRevisions = Endpoint[FolderRevisionsRequest, RevisionsPage]{Info{
 		ID: "folderRevisions", Method: "POST", Path: "/api/v1/drive/folders/{folder}/revisions", Auth: AuthAccount, MaxBody: maxRevisionsBody, MaxEntries: maxRevisions, Timeout: pageTimeout,
 		Summary: "Revisions that a folder holds, with release keys, places and read tickets.",

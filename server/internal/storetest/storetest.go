@@ -13,6 +13,7 @@ import (
 	"holdfast/format/id"
 	"holdfast/format/ticket"
 	"holdfast/server/internal/account"
+	"holdfast/server/internal/drive"
 	"holdfast/server/internal/fleet"
 	"holdfast/server/internal/loop"
 	"holdfast/server/internal/placement"
@@ -27,6 +28,7 @@ type Store interface {
 	share.Store
 	account.Store
 	loop.Leases
+	drive.Store
 	// From the fleet: chains refer to nodes that are there.
 	AddInvite(ctx context.Context, invite fleet.Invitation, now time.Time) error
 	AdmitNode(ctx context.Context, m fleet.Member, invite [sha256.Size]byte, now time.Time) error
