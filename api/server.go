@@ -46,7 +46,7 @@ var (
 	ExtendUpload = Endpoint[ExtendUploadRequest, UploadGrant]{Info{
 		ID: "extendUpload", Method: "POST", Path: "/api/v1/uploads/{upload}/budget", Auth: AuthUpload, MaxBody: smallBody, Timeout: callTimeout,
 		Summary: "Raise the byte budget of an open upload.",
-		Codes:   []Code{UploadUnknown, UploadClosed, OverLimit, NoCapacity, NoPlacement}}}
+		Codes:   []Code{UploadUnknown, UploadClosed, OverLimit, OverQuota, NoCapacity, NoPlacement}}}
 	StagePage = Endpoint[Page, Empty]{Info{
 		ID: "stagePage", Method: "PUT", Path: "/api/v1/uploads/{upload}/pages/{page}", Auth: AuthUpload, MaxBody: MaxPage, MaxEntries: maxPageEntries, Timeout: pageTimeout,
 		Summary: "Stage one page of blobs, receipts and revisions. Pages are numbered from 0; the same page may be sent again.",

@@ -32,6 +32,7 @@ var sealedOff = map[string][]string{
 	"server/internal/upload":    {"net/http", "holdfast/server/internal/store", "holdfast/server/internal/httpapi", "database/sql"},
 	"server/internal/share":     {"net/http", "holdfast/server/internal/store", "holdfast/server/internal/httpapi", "database/sql"},
 	"server/internal/account":   {"net/http", "holdfast/server/internal/store", "holdfast/server/internal/httpapi", "database/sql"},
+	"server/internal/drive":     {"net/http", "holdfast/server/internal/store", "holdfast/server/internal/httpapi", "database/sql"},
 	"server/internal/fleet":     {"net/http", "holdfast/server/internal/store", "holdfast/server/internal/httpapi", "database/sql"},
 	"server/internal/placement": {"net/http", "holdfast/server/internal/store", "holdfast/server/internal/httpapi", "database/sql"},
 	"format":                    {"net/http", "database/sql", "os/exec"},

@@ -52,11 +52,14 @@ func newFolder(dir string) error {
 	return &target.Error{Path: dir, Err: target.ErrExists}
 }
 
-// hidden fails with ErrHidden if the bundle writes into a hidden folder that is
-// there. The target's own path may be hidden: a person chose it.
-func (v *save) hidden() error {
+// hidden fails with ErrHidden if one of these entries would be written into a hidden
+// folder that is there. The target's own path may be hidden: a person chose it.
+func (v *save) hidden(written func(entry int) bool) error {
 	looked := map[string]bool{".": true}
-	for i, d := range v.s.Entries {
+	for i, d := range v.entries {
+		if !written(i) {
+			continue
+		}
 		dir := v.paths[i]
 		if d.Kind == descriptor.File {
 			dir = path.Dir(dir)

@@ -10,7 +10,6 @@ import (
 	"strconv"
 
 	"holdfast/api"
-	"holdfast/client/blobs"
 	"holdfast/client/fleet"
 	"holdfast/client/home"
 	"holdfast/client/source"
@@ -32,25 +31,11 @@ func (s *send) commit(ctx context.Context, path string) (*Result, error) {
 	if err != nil {
 		return nil, err
 	}
-	names := make([]id.Name, len(s.units))
-	for i, u := range s.units {
-		names[i] = u.known.Name
-	}
-	proof, nodes, ok := s.receipts.Proof(names)
-	if !ok {
-		return nil, fmt.Errorf("commit: %w", blobs.ErrNoCopies) // round returned before all were stored
-	}
-	pages, err := s.pages(names, proof)
+	last, page, nodes, err := s.closing(ctx)
 	if err != nil {
 		return nil, err
 	}
-	last := len(pages) - 1
-	for i, p := range pages[:last] {
-		if err := s.stage(ctx, i, p); err != nil {
-			return nil, err
-		}
-	}
-	req := api.CommitRequest{Pages: last, Page: pages[last], Link: spec}
+	req := api.CommitRequest{Pages: last, Page: page, Link: spec}
 	if path != "" {
 		raw, err := json.Marshal(pending{req})
 		if err != nil {
@@ -77,7 +62,7 @@ func (s *send) undo(ctx context.Context, path string, err error) error {
 	return errors.Join(s.abandon(ctx, s.state.Head.Upload), home.Remove(path))
 }
 
-func (s *send) stage(ctx context.Context, number int, p api.Page) error {
+func (s *storing) stage(ctx context.Context, number int, p api.Page) error {
 	args := s.args(s.state.Head.Upload)
 	args.Path["page"] = strconv.Itoa(number)
 	_, err := retry(ctx, s.c, s.c.patience(), func(ctx context.Context) (api.Empty, error) {
@@ -120,7 +105,7 @@ func (s *send) spec() (api.LinkSpec, error) {
 }
 
 // pages cuts what is to be committed into pages that the server takes.
-func (s *send) pages(names []id.Name, receipts []string) ([]api.Page, error) {
+func (s *storing) pages(names []id.Name, receipts []string) []api.Page {
 	var b book
 	for i, u := range s.units {
 		b.room(90) // a name of 43 characters, a number and their keys
@@ -134,7 +119,7 @@ func (s *send) pages(names []id.Name, receipts []string) ([]api.Page, error) {
 		b.room(described(len(r.Extents))) // describable was asked before anything was sent
 		b.page().Revisions = append(b.page().Revisions, r)
 	}
-	return b.pages, nil
+	return b.pages
 }
 
 // described is how many bytes of a page a file takes that lies in so many blobs.
@@ -171,7 +156,7 @@ func (b *book) room(n int) {
 }
 
 // revisions are all revisions with their extents, in the order of their first blobs.
-func (s *send) revisions() []api.RevisionEntry {
+func (s *storing) revisions() []api.RevisionEntry {
 	index := map[*file]int{}
 	var out []api.RevisionEntry
 	for number, u := range s.units {
@@ -228,9 +213,7 @@ func (s *send) settle(ctx context.Context, path string) (*Result, error) {
 		return nil, fmt.Errorf("state of the transfer: %s: %w", path, err)
 	}
 	h := s.state.Head
-	s.secret, s.manage = h.Secret, link.Secret(h.Manage)
-	s.link = link.Link{Handle: h.Handle, Secret: link.Secret(h.Link), Flags: link.Flags(h.Flags)}
-	if s.keys, err = s.link.Keys(s.o.Password); err != nil {
+	if err := s.recorded(); err != nil {
 		return nil, err
 	}
 	if s.unchanged() && !s.listingChanged(s.state) && link.SameHash(link.AuthHash(s.keys.Auth), p.Request.Link.AuthHash) {
@@ -277,7 +260,7 @@ func (s *send) settled(req api.CommitRequest, answer api.CommitResponse) (*Resul
 }
 
 // unchanged tells whether everything is as it was when the log was begun.
-func (s *send) unchanged() bool {
+func (s *storing) unchanged() bool {
 	stamps := map[string]source.Stamp{}
 	for _, f := range s.state.Files {
 		if f.Number != listingNumber {

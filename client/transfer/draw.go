@@ -17,7 +17,7 @@ const listingNumber = 0
 // prepare makes the files of the send: with the keys of the state where the
 // source is what it was, with fresh ones elsewhere. It returns what has to be
 // written to the log before anything is sealed.
-func (s *send) prepare(state *resume.State) ([]resume.File, error) {
+func (s *storing) prepare(state *resume.State) ([]resume.File, error) {
 	byLocal, next := map[string]resume.File{}, listingNumber+1
 	for n, f := range state.Files {
 		byLocal[f.Local] = f
@@ -55,9 +55,9 @@ func (s *send) prepare(state *resume.State) ([]resume.File, error) {
 // listingStamp tells one listing from another where the stamps of the files do
 // not: by title, paths, and the times of folders. A listing that stands on nodes
 // already must not be taken for the one of another tree.
-func (s *send) listingStamp() source.Stamp {
+func (s *storing) listingStamp() source.Stamp {
 	h := sha256.New()
-	fmt.Fprintf(h, "%q\n", s.o.Name)
+	fmt.Fprintf(h, "%q\n", s.title)
 	for i := range s.tree.Entries {
 		e := &s.tree.Entries[i]
 		when := int64(0)
@@ -70,13 +70,13 @@ func (s *send) listingStamp() source.Stamp {
 	return source.Stamp{Size: int64(len(s.tree.Entries)), Inode: binary.BigEndian.Uint64(sum), Device: binary.BigEndian.Uint64(sum[8:])}
 }
 
-func (s *send) listingChanged(state *resume.State) bool {
+func (s *storing) listingChanged(state *resume.State) bool {
 	listing, known := state.Files[listingNumber]
 	return known && listing.Stamp != s.listingStamp()
 }
 
 // entries are the files of the tree.
-func (s *send) entries() []*source.Entry {
+func (s *storing) entries() []*source.Entry {
 	var out []*source.Entry
 	for i := range s.tree.Entries {
 		if !s.tree.Entries[i].Folder {
@@ -88,7 +88,7 @@ func (s *send) entries() []*source.Entry {
 
 // build makes the files from what is recorded, drawing anew what must be, until
 // every recorded blob belongs to a unit.
-func (s *send) build(state *resume.State, order []resume.File, redraw map[int]bool, drawn map[int]resume.File) ([]resume.File, error) {
+func (s *storing) build(state *resume.State, order []resume.File, redraw map[int]bool, drawn map[int]resume.File) ([]resume.File, error) {
 	entries := s.entries()
 	for {
 		again := state.Together(redraw)
@@ -129,7 +129,7 @@ func (s *send) build(state *resume.State, order []resume.File, redraw map[int]bo
 
 // decide writes down what was drawn by one decision. It is durable, whole, before
 // anything is sealed under it.
-func (s *send) decide(drawn []resume.File) error {
+func (s *storing) decide(drawn []resume.File) error {
 	if len(drawn) == 0 {
 		return nil
 	}
@@ -137,7 +137,7 @@ func (s *send) decide(drawn []resume.File) error {
 }
 
 // make makes s.files and s.listing.
-func (s *send) make(state *resume.State, order []resume.File, redrawn bool, drawn map[int]resume.File) error {
+func (s *storing) make(state *resume.State, order []resume.File, redrawn bool, drawn map[int]resume.File) error {
 	s.files, s.listing = nil, nil
 	for i, e := range s.entries() {
 		f, err := newFile(order[i], e, e.Size)
@@ -146,7 +146,7 @@ func (s *send) make(state *resume.State, order []resume.File, redrawn bool, draw
 		}
 		s.files = append(s.files, f)
 	}
-	if s.tree.Single() != nil {
+	if s.unlisted || s.tree.Single() != nil {
 		return nil
 	}
 	b, err := s.bundle()

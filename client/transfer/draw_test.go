@@ -18,7 +18,7 @@ func prepared(t *testing.T, root string, state *resume.State) *send {
 	if err != nil {
 		t.Fatal(err)
 	}
-	s := &send{tree: tree}
+	s := &send{storing: storing{tree: tree}}
 	if _, err := s.prepare(state); err != nil {
 		t.Fatal(err)
 	}
@@ -36,7 +36,7 @@ func logged(t *testing.T, root string, before *resume.State) *resume.State {
 	if err != nil {
 		t.Fatal(err)
 	}
-	records, err := (&send{tree: tree}).prepare(before)
+	records, err := (&send{storing: storing{tree: tree}}).prepare(before)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -61,7 +61,7 @@ func (v *save) assemble(ctx context.Context, r *revision, part *target.Part) err
 
 // piece makes one piece be in its place.
 func (a *assembly) piece(ctx context.Context, i int) error {
-	buf, free, err := a.v.s.buffers.Get(ctx)
+	buf, free, err := a.v.d.buffers.Get(ctx)
 	if err != nil {
 		return err
 	}
@@ -76,7 +76,7 @@ func (a *assembly) piece(ctx context.Context, i int) error {
 		a.v.mu.Lock()
 		a.v.kept += kept
 		a.v.mu.Unlock()
-		a.v.s.report.progress(Written, kept)
+		a.v.d.report.progress(Written, kept)
 	} else if err := a.fetch(ctx, i, buf); err != nil {
 		return err
 	}
@@ -108,7 +108,7 @@ func (a *assembly) there(ctx context.Context, i int, buf []byte) (bool, error) {
 // fetch fetches a piece, opens it and writes what is the file's of it. Once it is
 // here it is written even if the receive is being stopped: so it need not come again.
 func (a *assembly) fetch(ctx context.Context, i int, buf []byte) error {
-	data, err := a.v.s.piece(ctx, a.r, i, buf)
+	data, err := a.v.d.piece(ctx, a.r, i, buf)
 	if err != nil {
 		return err
 	}
@@ -150,7 +150,7 @@ func (a *assembly) write(run *target.Run, text []byte, at int64) error {
 	if err := run.Add(mine); err != nil {
 		return err
 	}
-	a.v.s.report.progress(Written, int64(mine))
+	a.v.d.report.progress(Written, int64(mine))
 	return nil
 }
 

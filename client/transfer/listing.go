@@ -26,7 +26,7 @@ func setTime(d *descriptor.Descriptor, nanos int64) { d.SetTime(time.Unix(0, nan
 
 // bundle lists the tree. Before all files are sealed it serves to learn how long
 // the listing will be: what is not known yet has a fixed length.
-func (s *send) bundle() (descriptor.Bundle, error) {
+func (s *storing) bundle() (descriptor.Bundle, error) {
 	entries := make([]descriptor.Descriptor, 0, len(s.tree.Entries))
 	next := 0
 	for i := range s.tree.Entries {
@@ -40,11 +40,11 @@ func (s *send) bundle() (descriptor.Bundle, error) {
 		setTime(&d, e.ModTime)
 		entries = append(entries, d)
 	}
-	return descriptor.NewBundle(s.o.Name, entries)
+	return descriptor.NewBundle(s.title, entries)
 }
 
 // list makes the listing's plaintext, now that everything else is sealed.
-func (s *send) list() ([]byte, error) {
+func (s *storing) list() ([]byte, error) {
 	b, err := s.bundle()
 	if err != nil {
 		return nil, err

@@ -24,7 +24,7 @@ func (m *maker) make(ctx context.Context, u *unit, b *bench) ([]byte, id.Name, e
 	if err != nil {
 		return nil, name, err
 	}
-	m.s.o.progress(Sealed, u.size)
+	m.s.report.progress(Sealed, u.size)
 	if u.known != nil && u.known.Name != name {
 		return nil, name, &differs{u}
 	}
@@ -38,7 +38,7 @@ func (m *maker) make(ctx context.Context, u *unit, b *bench) ([]byte, id.Name, e
 }
 
 // record writes down what is about to leave.
-func (s *send) record(u *unit, name id.Name) error {
+func (s *storing) record(u *unit, name id.Name) error {
 	b := resume.Blob{Name: name, Size: int(u.size)}
 	for _, p := range u.parts {
 		part := resume.Part{File: p.file.Number, Piece: p.piece}
@@ -77,7 +77,7 @@ func (m *maker) piece(ctx context.Context, u *unit, b *bench) ([]byte, id.Name, 
 	return data, name, p.file.done()
 }
 
-func (s *send) read(n int64) { s.o.progress(Read, n) }
+func (s *storing) read(n int64) { s.report.progress(Read, n) }
 
 // pack makes a blob of small streams.
 func (m *maker) pack(ctx context.Context, u *unit, b *bench) ([]byte, id.Name, error) {

@@ -90,7 +90,7 @@ func (p *pack) Locate(ctx context.Context, fresh bool) (blobs.Place, error) {
 	for i, m := range p.members {
 		contents[i] = m.r.content
 	}
-	revs, err := p.members[0].r.share.revisions(ctx, contents)
+	revs, err := p.members[0].r.d.revisions(ctx, contents)
 	if err != nil {
 		return blobs.Place{}, err
 	}
@@ -106,12 +106,12 @@ func (p *pack) Locate(ctx context.Context, fresh bool) (blobs.Place, error) {
 
 // pack fetches a run and writes its files.
 func (v *save) pack(ctx context.Context, p *pack) error {
-	buf, free, err := v.s.buffers.Get(ctx)
+	buf, free, err := v.d.buffers.Get(ctx)
 	if err != nil {
 		return err
 	}
 	defer free()
-	data, err := v.s.take(ctx, p, p.offset, p.length, buf)
+	data, err := v.d.take(ctx, p, p.offset, p.length, buf)
 	if err != nil {
 		for _, m := range p.members { // damage is all of theirs; anything else ends with the first
 			if err := v.spoilt(m.entry, err); err != nil {
@@ -178,14 +178,14 @@ func (v *save) small(m member, stream, text []byte) (*target.Part, []byte, error
 	if err != nil {
 		return nil, text, integrity(err)
 	}
-	part, err := v.folder.Part(v.paths[m.entry], m.r.content.Revision)
+	part, err := v.part(m.entry)
 	if err != nil {
 		return nil, text, err
 	}
 	if err := fill(part, text); err != nil {
 		return nil, text, errors.Join(err, part.Discard())
 	}
-	v.s.report.progress(Written, int64(len(text)))
+	v.d.report.progress(Written, int64(len(text)))
 	return part, text, nil
 }
 

@@ -31,18 +31,18 @@ type fetched struct {
 }
 
 // fetch starts to fetch all pieces.
-func (s *Share) fetch(ctx context.Context, r *revision) *pieces {
+func (d *download) fetch(ctx context.Context, r *revision) *pieces {
 	p := &pieces{ctx: ctx, queue: make(chan chan fetched, inFlight)}
 	go func() {
 		defer close(p.queue)
 		for i := range r.pieces {
-			buf, free, err := s.buffers.Get(ctx)
+			buf, free, err := d.buffers.Get(ctx)
 			result := make(chan fetched, 1)
 			if err != nil {
 				result <- fetched{err: err}
 			} else {
 				go func() {
-					data, err := s.piece(ctx, r, i, buf)
+					data, err := d.piece(ctx, r, i, buf)
 					if err != nil {
 						free()
 						result <- fetched{err: err}
@@ -103,12 +103,12 @@ func (r *revision) name(i int) id.Name {
 }
 
 // piece fetches one piece of a stream into buf.
-func (s *Share) piece(ctx context.Context, r *revision, i int, buf []byte) ([]byte, error) {
+func (d *download) piece(ctx context.Context, r *revision, i int, buf []byte) ([]byte, error) {
 	e, err := r.extent(ctx, i, false)
 	if err != nil {
 		return nil, err
 	}
-	data, err := s.take(ctx, r.at(i), e.offset, e.length, buf)
+	data, err := d.take(ctx, r.at(i), e.offset, e.length, buf)
 	if err != nil || i > 0 {
 		return data, err
 	}
@@ -132,14 +132,14 @@ func (r *revision) checkHeader(stream []byte) error {
 }
 
 // take fetches a range of a blob when it is its turn.
-func (s *Share) take(ctx context.Context, at blobs.Locator, offset, length int64, buf []byte) ([]byte, error) {
+func (d *download) take(ctx context.Context, at blobs.Locator, offset, length int64, buf []byte) ([]byte, error) {
 	select {
-	case s.turn <- struct{}{}:
+	case d.turn <- struct{}{}:
 	case <-ctx.Done():
 		return nil, context.Cause(ctx)
 	}
-	defer func() { <-s.turn }()
-	data, err := s.fetcher.Fetch(ctx, at, offset, length, buf)
+	defer func() { <-d.turn }()
+	data, err := d.fetcher.Fetch(ctx, at, offset, length, buf)
 	if errors.Is(err, blobs.ErrDamaged) {
 		return nil, integrity(err)
 	}
@@ -148,9 +148,9 @@ func (s *Share) take(ctx context.Context, at blobs.Locator, offset, length int64
 
 // pour opens a stream and writes its plaintext to w in order. Root and padding
 // are known to be right only when it returns nil.
-func (s *Share) pour(ctx context.Context, r *revision, w io.Writer) error {
+func (d *download) pour(ctx context.Context, r *revision, w io.Writer) error {
 	ctx, cancel := context.WithCancelCause(ctx)
-	src := s.fetch(ctx, r)
+	src := d.fetch(ctx, r)
 	defer func() {
 		cancel(context.Canceled)
 		src.drain()

@@ -66,13 +66,13 @@ type extent struct {
 // revision is a stream that can be fetched: its record, held against the
 // descriptor that came sealed.
 type revision struct {
-	share   *Share
+	d       *download
+	from    origin
 	content descriptor.Content
 	keys    seal.Keys
 	params  seal.Params
 	length  int64
 	pieces  int
-	auth    bool // places are asked for with the link's key, without a session
 
 	mu      sync.Mutex // guards extents
 	extents map[int]extent
@@ -81,7 +81,7 @@ type revision struct {
 // revision checks a record of the server. Nothing in it is needed that the
 // descriptor does not say as well, but the release key, salt and prefix; and
 // those are right if the commitment is.
-func (s *Share) revision(p api.PlacedRevision, content descriptor.Content, where *places) (*revision, error) {
+func (d *download) revision(p api.PlacedRevision, content descriptor.Content, where *places) (*revision, error) {
 	refuse := func(what string) error {
 		return integrity(fmt.Errorf("%w (%s of revision %s)", ErrAnswer, what, content.Revision))
 	}
@@ -90,7 +90,7 @@ func (s *Share) revision(p api.PlacedRevision, content descriptor.Content, where
 		return nil, integrity(err)
 	}
 	prefix, err := id.Encoding.DecodeString(p.Prefix)
-	r := &revision{share: s, content: content, length: length, pieces: 1, extents: map[int]extent{}}
+	r := &revision{d: d, from: d.origin, content: content, length: length, pieces: 1, extents: map[int]extent{}}
 	switch {
 	case p.ID != content.Revision:
 		return nil, refuse("the id")
@@ -172,18 +172,13 @@ func (r *revision) extent(ctx context.Context, i int, fresh bool) (extent, error
 
 // ask asks for extents from piece i on.
 func (r *revision) ask(ctx context.Context, i int) error {
-	s := r.share
-	req := api.ExtentsRequest{Session: s.Session(), Revision: r.content.Revision, From: i, Count: min(extentsAtOnce, r.pieces-i)}
-	if r.auth {
-		req.Session, req.Auth = "", id.Bytes32(s.keys.Auth)
-	}
-	page, err := retry(ctx, s.c, s.c.patience(), func(ctx context.Context) (api.ExtentsPage, error) {
-		return api.GetExtents.Call(ctx, s.c.caller(), handleArgs(s.link.Handle), req)
+	page, err := retry(ctx, r.d.c, r.d.c.patience(), func(ctx context.Context) (api.ExtentsPage, error) {
+		return r.from.extents(ctx, r.content.Revision, i, min(extentsAtOnce, r.pieces-i))
 	})
 	if err != nil {
 		return err
 	}
-	where, err := s.places(page.Places)
+	where, err := r.d.places(page.Places)
 	if err != nil {
 		return err
 	}

@@ -129,16 +129,16 @@ func TestMatchFindsStrayBlobs(t *testing.T) {
 }
 
 func TestPagesStayWithinTheLimit(t *testing.T) {
-	s := &send{files: nil}
+	s := &send{storing: storing{files: nil}}
 	for i := range 3000 {
 		s.files = append(s.files, fileOf(t, i+1, mib))
 	}
 	s.units = units(s.files, nil)
 	names := make([]id.Name, len(s.units))
 	receipts := slices.Repeat([]string{strings.Repeat("r", 2000)}, 4000)
-	pages, err := s.pages(names, receipts)
-	if err != nil || len(pages) < 3 {
-		t.Fatalf("%d pages, %v", len(pages), err)
+	pages := s.pages(names, receipts)
+	if len(pages) < 3 {
+		t.Fatalf("%d pages", len(pages))
 	}
 	blobs, revisions, got := 0, 0, 0
 	for _, p := range pages {
@@ -291,7 +291,7 @@ func TestFileThatNoPageDescribes(t *testing.T) {
 	}
 	t.Run("of unknown length", func(t *testing.T) {
 		most := sort.Search(1<<30, func(n int) bool { return describable(n) != nil }) - 1
-		s := &send{units: make([]*unit, most), o: SendOptions{Stdin: strings.NewReader("more")}}
+		s := &send{storing: storing{units: make([]*unit, most)}, o: SendOptions{Stdin: strings.NewReader("more")}}
 		if err := s.pour(t.Context()); !errors.Is(err, ErrLimit) {
 			t.Errorf("have %v", err)
 		}
@@ -306,7 +306,7 @@ func TestTooManyFoldersAreRefusedFirst(t *testing.T) {
 	stage.Hook(func(_ http.ResponseWriter, r *http.Request, _ http.HandlerFunc) {
 		t.Errorf("%s %s before the refusal", r.Method, r.URL.Path)
 	})
-	s := &send{c: stage.c}
+	s := &send{storing: storing{c: stage.c}}
 	for i := range descriptor.MaxFolders + 1 {
 		s.tree.Entries = append(s.tree.Entries, source.Entry{Path: fmt.Sprintf("%07d", i), Folder: true})
 	}

@@ -24,16 +24,19 @@ type FileReader struct {
 // Reader opens an entry, which must be a file, for reading at random. Reads end
 // with ctx. The download must have been started.
 func (s *Share) Reader(ctx context.Context, entry int) (*FileReader, error) {
-	d := s.Entries[entry]
-	if d.Kind != descriptor.File {
-		return nil, fmt.Errorf("%s: %w", descriptor.Display(d.Path), ErrNotOne)
+	return s.reader(ctx, s.Entries[entry])
+}
+
+func (d *download) reader(ctx context.Context, of descriptor.Descriptor) (*FileReader, error) {
+	if of.Kind != descriptor.File {
+		return nil, fmt.Errorf("%s: %w", descriptor.Display(of.Path), ErrNotOne)
 	}
-	revs, err := s.revisions(ctx, []descriptor.Content{*d.Content})
+	revs, err := d.revisions(ctx, []descriptor.Content{*of.Content})
 	if err != nil {
 		return nil, err
 	}
-	r := revs[d.Content.Revision]
-	opener, err := seal.NewOpener(r.keys, r.params, d.Content.Commitment)
+	r := revs[of.Content.Revision]
+	opener, err := seal.NewOpener(r.keys, r.params, of.Content.Commitment)
 	if err != nil {
 		return nil, integrity(err)
 	}
@@ -43,18 +46,22 @@ func (s *Share) Reader(ctx context.Context, entry int) (*FileReader, error) {
 // Range writes length bytes from offset of an entry, which must be a file, to w.
 // What FileReader says of its bytes holds for these too.
 func (s *Share) Range(ctx context.Context, entry int, offset, length int64, w io.Writer) error {
-	f, err := s.Reader(ctx, entry)
+	return s.part(ctx, s.Entries[entry], offset, length, w)
+}
+
+func (d *download) part(ctx context.Context, of descriptor.Descriptor, offset, length int64, w io.Writer) error {
+	f, err := d.reader(ctx, of)
 	if err != nil {
 		return err
 	}
-	name := descriptor.Display(s.Entries[entry].Path)
+	name := descriptor.Display(of.Path)
 	if offset < 0 || length < 0 || offset > f.Size() || length > f.Size()-offset {
 		return fmt.Errorf("%s: %w: no %d bytes at %d in a file of %d", name, seal.ErrLength, length, offset, f.Size())
 	}
 	if length == 0 {
 		return nil
 	}
-	if err := f.copy(&written{w, s.report}, offset, length); err != nil {
+	if err := f.copy(&written{w, d.report}, offset, length); err != nil {
 		return fmt.Errorf("%s: %w", name, err)
 	}
 	return nil
@@ -169,5 +176,5 @@ func (f *FileReader) part(ctx context.Context, piece int, offset, length int64) 
 	if e.offset+offset == 0 && length == e.Size { // read whole, without a proof
 		buf = make([]byte, length)
 	}
-	return f.r.share.take(ctx, f.r.at(piece), e.offset+offset, length, buf)
+	return f.r.d.take(ctx, f.r.at(piece), e.offset+offset, length, buf)
 }

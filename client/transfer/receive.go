@@ -149,17 +149,20 @@ func (s *Share) toStream(ctx context.Context, w io.Writer, state *resume.Receive
 // Every byte was verified, but that the stream is whole and the one meant shows
 // only at its end: when the error is not nil, what was written must not be used.
 func (s *Share) Stream(ctx context.Context, entry int, w io.Writer) error {
-	d := s.Entries[entry]
-	if d.Kind != descriptor.File {
-		return fmt.Errorf("%s: %w", descriptor.Display(d.Path), ErrNotOne)
+	return s.stream(ctx, s.Entries[entry], w)
+}
+
+func (d *download) stream(ctx context.Context, of descriptor.Descriptor, w io.Writer) error {
+	if of.Kind != descriptor.File {
+		return fmt.Errorf("%s: %w", descriptor.Display(of.Path), ErrNotOne)
 	}
-	revs, err := s.revisions(ctx, []descriptor.Content{*d.Content})
+	revs, err := d.revisions(ctx, []descriptor.Content{*of.Content})
 	if err != nil {
 		return err
 	}
-	err = s.pour(ctx, revs[d.Content.Revision], &written{w, s.report})
+	err = d.pour(ctx, revs[of.Content.Revision], &written{w, d.report})
 	if err != nil {
-		return fmt.Errorf("%s: %w", descriptor.Display(d.Path), err)
+		return fmt.Errorf("%s: %w", descriptor.Display(of.Path), err)
 	}
 	return nil
 }

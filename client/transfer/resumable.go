@@ -12,7 +12,6 @@ import (
 	"time"
 
 	"holdfast/api"
-	"holdfast/client/blobs"
 	"holdfast/client/home"
 	"holdfast/client/resume"
 	"holdfast/format/id"
@@ -121,38 +120,18 @@ func (s *send) run(ctx context.Context, log *resume.Log, commitPath string) (*Re
 	return s.commit(ctx, commitPath)
 }
 
-// begin opens an upload, draws everything anew and starts the log.
+// begin draws a link and opens an upload for it. The link's keys are derived before
+// any buffer is made: stretching a password takes 64 MiB for a moment.
 func (s *send) begin(ctx context.Context, log *resume.Log) error {
 	if err := s.newLink(); err != nil {
 		return err
 	}
-	state := resume.NewState(resume.Head{})
-	files, err := s.prepare(state)
-	if err != nil {
-		return err
+	head := resume.Head{
+		Handle: s.link.Handle, Link: id.Bytes32(s.link.Secret), Flags: byte(s.link.Flags), Manage: id.Bytes32(s.manage),
 	}
-	s.plan.Stored = total(s.units)
-	if err := s.fits(s.plan.Stored); err != nil {
-		return err
-	}
-	grant, err := s.openUpload(ctx, s.plan.Stored)
-	if err != nil {
-		return err
-	}
-	state.Head = resume.Head{
-		Upload: grant.Upload, Secret: s.secret, Handle: s.link.Handle, Link: id.Bytes32(s.link.Secret),
-		Flags: byte(s.link.Flags), Manage: id.Bytes32(s.manage),
-	}
-	s.state = state
-	if err := log.Start(state.Head, files); err != nil {
-		return errors.Join(err, s.letGo(grant.Upload)) // no later try could go on with it
-	}
-	s.connect(grant)
-	return nil
+	return s.storing.begin(ctx, log, head, s.fits, s.open)
 }
 
-// newLink draws the link. Its keys are derived before any buffer is made:
-// stretching a password takes 64 MiB for a moment.
 func (s *send) newLink() (err error) {
 	flags := link.Flags(0)
 	if s.o.Password != "" {
@@ -163,111 +142,23 @@ func (s *send) newLink() (err error) {
 	return err
 }
 
-func (s *send) openUpload(ctx context.Context, bytes int64) (blobs.Grant, error) {
-	grant, err := retry(ctx, s.c, firstPatience, func(ctx context.Context) (api.UploadGrant, error) {
-		return api.OpenUpload.Call(ctx, s.c.caller(), api.Args{}, api.OpenUploadRequest{Bytes: bytes, Days: s.plan.Days})
-	})
-	if err != nil {
-		return blobs.Grant{}, err
-	}
-	s.secret = grant.Secret
-	opened, err := blobs.OpenGrant(grant, s.c.local, time.Now())
-	if err != nil {
-		return blobs.Grant{}, errors.Join(err, s.letGo(grant.Upload))
-	}
-	return opened, nil
+func (s *send) open(ctx context.Context, bytes int64) (api.UploadGrant, error) {
+	return api.OpenUpload.Call(ctx, s.c.caller(), api.Args{}, api.OpenUploadRequest{Bytes: bytes, Days: s.plan.Days})
 }
 
-// takeUp goes on with the recorded upload, if the server still has it open.
+// takeUp goes on with the recorded upload and its link.
 func (s *send) takeUp(ctx context.Context) (bool, error) {
+	if err := s.recorded(); err != nil {
+		return false, err
+	}
+	return s.storing.takeUp(ctx)
+}
+
+// recorded takes the link from the log.
+func (s *send) recorded() (err error) {
 	h := s.state.Head
 	s.secret, s.manage = h.Secret, link.Secret(h.Manage)
 	s.link = link.Link{Handle: h.Handle, Secret: link.Secret(h.Link), Flags: link.Flags(h.Flags)}
-	var err error
-	if s.keys, err = s.link.Keys(s.o.Password); err != nil {
-		return false, err
-	}
-	grant, err := s.getUpload(ctx, h.Upload, firstPatience)
-	switch {
-	case gone(err):
-		return false, nil
-	case err != nil:
-		return false, err
-	}
-	redrawn, err := s.prepare(s.state)
-	if err != nil {
-		return false, err
-	}
-	if err := s.decide(redrawn); err != nil {
-		return false, err
-	}
-	s.connect(grant)
-	s.recall(ctx)
-	if !s.plan.Resumed { // nothing of it is of use: begin anew rather than drag it along
-		return false, s.abandon(ctx, h.Upload)
-	}
-	err = s.extend(ctx, total(s.units)+s.state.Abandoned)
-	if errors.Is(err, api.OverLimit) || errors.Is(err, api.NoCapacity) {
-		return false, s.abandon(ctx, h.Upload)
-	}
-	return err == nil, err
-}
-
-// gone tells whether an upload can no longer be gone on with.
-func gone(err error) bool {
-	return errors.Is(err, api.UploadUnknown) || errors.Is(err, api.UploadClosed) || errors.Is(err, api.Unauthorized)
-}
-
-func (s *send) getUpload(ctx context.Context, upload id.Upload, patience time.Duration) (blobs.Grant, error) {
-	grant, err := retry(ctx, s.c, patience, func(ctx context.Context) (api.UploadGrant, error) {
-		return api.GetUpload.Call(ctx, s.c.caller(), s.args(upload), api.Empty{})
-	})
-	if err != nil {
-		return blobs.Grant{}, err
-	}
-	if grant.Upload != upload {
-		return blobs.Grant{}, fmt.Errorf("%w (it is about another upload)", blobs.ErrGrant)
-	}
-	return blobs.OpenGrant(grant, s.c.local, time.Now())
-}
-
-func (s *send) args(upload id.Upload) api.Args {
-	return api.Args{Path: map[string]string{"upload": upload.String()}, Secret: s.secret}
-}
-
-// recall counts what earlier tries stored: by receipts that were kept, and by
-// what the nodes say now.
-func (s *send) recall(ctx context.Context) {
-	for _, u := range s.units {
-		if u.known != nil {
-			s.receipts.Expect(u.known.Name, u.size)
-		}
-	}
-	for _, text := range s.state.Receipts {
-		// One that does not hold any more, of a node that left, has nothing to add.
-		_, _ = s.receipts.Accept(text, s.uploader.Grant().Nodes)
-	}
-	s.uploader.Ask(ctx)
-	for _, u := range s.units {
-		if u.known != nil && s.receipts.Enough(u.known.Name) {
-			s.plan.Kept += u.size
-		}
-	}
-	s.plan.Stored = total(s.units)
-	s.plan.Resumed = s.plan.Kept > 0 || len(s.state.Blobs) > 0
-}
-
-// abandon gives an upload up; the server may know it no more.
-func (s *send) abandon(ctx context.Context, upload id.Upload) error {
-	_, err := retry(ctx, s.c, firstPatience, func(ctx context.Context) (api.Empty, error) {
-		return api.AbandonUpload.Call(ctx, s.c.caller(), s.args(upload), api.Empty{})
-	})
-	if err != nil && !gone(err) {
-		return err
-	}
-	s.plan.Resumed, s.plan.Kept = false, 0
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.early = nil
-	return nil
+	s.keys, err = s.link.Keys(s.o.Password)
+	return err
 }

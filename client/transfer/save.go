@@ -2,6 +2,7 @@ package transfer
 
 import (
 	"context"
+	"crypto/sha256"
 	"errors"
 	"fmt"
 	"runtime"
@@ -13,6 +14,7 @@ import (
 	"holdfast/client/source"
 	"holdfast/client/target"
 	"holdfast/format/descriptor"
+	"holdfast/format/id"
 
 	"golang.org/x/sync/errgroup"
 )
@@ -29,10 +31,13 @@ const (
 
 // save is a receive to disk.
 type save struct {
-	s      *Share
-	force  bool
-	folder *target.Folder
-	paths  []string // of the entries, below the folder
+	d       *download
+	entries []descriptor.Descriptor
+	force   bool
+	skip    bool // what is there already, by size and time, is not fetched
+	folder  *target.Folder
+	copies  map[int]bool // entries with the revision of another one
+	paths   []string     // of the entries, below the folder
 
 	mu    sync.Mutex // guards what follows
 	state *resume.Receive
@@ -44,7 +49,7 @@ type save struct {
 // toDisk writes every entry below the target.
 func (s *Share) toDisk(ctx context.Context, o ReceiveOptions, state *resume.Receive) (got *Received, err error) {
 	dir, name := s.where(o.Target)
-	v := &save{s: s, force: o.Force, state: state, done: map[int]bool{}}
+	v := &save{d: s.download, entries: s.Entries, force: o.Force, state: state, done: map[int]bool{}}
 	first := s.Bundle && state.Session == "" && !o.Force // what is there is none of ours
 	if first && o.Target == "" && dir != "." {
 		if err := newFolder(dir); err != nil {
@@ -64,7 +69,7 @@ func (s *Share) toDisk(ctx context.Context, o ReceiveOptions, state *resume.Rece
 		v.paths[0], got.Renamed = name, nil
 	}
 	if first {
-		if err := v.hidden(); err != nil {
+		if err := v.hidden(func(int) bool { return true }); err != nil {
 			return nil, err
 		}
 	}
@@ -85,14 +90,14 @@ func (s *Share) toDisk(ctx context.Context, o ReceiveOptions, state *resume.Rece
 // plan gives every entry its path below the target.
 func (v *save) plan() (*descriptor.Planner, error) {
 	folds := descriptor.FoldsNames(runtime.GOOS)
-	if !folds && len(v.s.Entries) > 1 {
+	if !folds && len(v.entries) > 1 {
 		var err error
 		if folds, err = v.folder.Folds(); err != nil {
 			return nil, err
 		}
 	}
 	planner := descriptor.NewPlanner(runtime.GOOS, folds)
-	for _, d := range v.s.Entries {
+	for _, d := range v.entries {
 		path, err := planner.Plan(d.Path, d.Kind)
 		if err != nil {
 			return nil, integrity(err)
@@ -107,17 +112,20 @@ func (v *save) plan() (*descriptor.Planner, error) {
 func (v *save) survey() ([]int, error) {
 	var todo []int
 	var need int64
-	for i, d := range v.s.Entries {
+	for i, d := range v.entries {
 		if d.Kind != descriptor.File {
 			continue
 		}
 		there, err := v.arrived(i)
+		if err == nil && !there && v.skip {
+			there, err = v.alike(i)
+		}
 		if err != nil {
 			return nil, err
 		}
 		if there {
 			v.kept += d.Content.Size
-			v.s.report.progress(Written, d.Content.Size)
+			v.d.report.progress(Written, d.Content.Size)
 			continue
 		}
 		if err := v.folder.Vacant(v.paths[i], v.force); err != nil {
@@ -151,9 +159,20 @@ func (v *save) arrived(i int) (bool, error) {
 	return true, nil
 }
 
+// alike tells whether something stands there that is the file, by its size, its time
+// and whether it can be run.
+func (v *save) alike(i int) (bool, error) {
+	info, err := v.folder.Stat(v.paths[i])
+	if err != nil || info == nil || !info.Mode().IsRegular() || !Same(source.Of(info), v.entries[i]) {
+		return false, err
+	}
+	v.folder.Own(info)
+	return true, nil
+}
+
 // key names a file in the state: another revision is another file.
 func (v *save) key(i int) string {
-	return v.s.Entries[i].Content.Revision.String() + " " + v.folder.Path(v.paths[i])
+	return v.entries[i].Content.Revision.String() + " " + v.folder.Path(v.paths[i])
 }
 
 // run fetches what is to do. A file that is damaged keeps none of the others from
@@ -197,16 +216,16 @@ func (v *save) portion(ctx context.Context, g *errgroup.Group, todo []int) ([]in
 	ask := todo[:min(batch, len(todo))]
 	contents := make([]descriptor.Content, len(ask))
 	for n, i := range ask {
-		contents[n] = *v.s.Entries[i].Content
+		contents[n] = *v.entries[i].Content
 	}
-	revs, lies, err := v.s.records(ctx, contents)
+	revs, lies, err := v.d.records(ctx, contents)
 	if err != nil {
 		return nil, err
 	}
 	var small []member
 	var left []int
 	for _, i := range ask {
-		revision := v.s.Entries[i].Content.Revision
+		revision := v.entries[i].Content.Revision
 		r := revs[revision]
 		switch {
 		case lies[revision] != nil:
@@ -230,7 +249,7 @@ func (v *save) portion(ctx context.Context, g *errgroup.Group, todo []int) ([]in
 // folders makes all folders, those of files too.
 func (v *save) folders() error {
 	made := map[string]bool{".": true}
-	for i, d := range v.s.Entries {
+	for i, d := range v.entries {
 		dir := v.paths[i]
 		if d.Kind == descriptor.File {
 			dir = parent(dir)
@@ -254,8 +273,8 @@ func (v *save) finish() error {
 			return err
 		}
 	}
-	for i := len(v.s.Entries) - 1; i >= 0; i-- {
-		d := v.s.Entries[i]
+	for i := len(v.entries) - 1; i >= 0; i-- {
+		d := v.entries[i]
 		t, known := d.Time()
 		if d.Kind != descriptor.Folder || !known {
 			continue
@@ -282,7 +301,7 @@ func above(paths []string) (dirs []string) {
 
 // large fetches a file that has blobs of its own, going on where a part of it is.
 func (v *save) large(ctx context.Context, i int, r *revision) error {
-	part, err := v.folder.Part(v.paths[i], r.content.Revision)
+	part, err := v.part(i)
 	if err != nil {
 		return err
 	}
@@ -296,9 +315,20 @@ func (v *save) large(ctx context.Context, i int, r *revision) error {
 	return v.whole(i, part)
 }
 
+// part is what there is of a file, under a hidden name made from its revision; the
+// drive may have copies of one revision side by side, of which each has a part.
+func (v *save) part(i int) (*target.Part, error) {
+	revision := v.entries[i].Content.Revision
+	if v.copies[i] {
+		sum := sha256.Sum256([]byte(revision.String() + v.paths[i]))
+		revision = id.Revision(sum[:len(revision)])
+	}
+	return v.folder.Part(v.paths[i], revision)
+}
+
 // whole gives a file that passed every check its name.
 func (v *save) whole(i int, part *target.Part) error {
-	d := v.s.Entries[i]
+	d := v.entries[i]
 	f := target.Final{Executable: d.Executable, Force: v.force}
 	if t, known := d.Time(); known {
 		f.ModTime = t
@@ -370,5 +400,5 @@ func (v *save) about(i int, err error) error {
 	if errors.As(err, &named) {
 		return err
 	}
-	return fmt.Errorf("%s: %w", descriptor.Display(v.s.Entries[i].Path), err)
+	return fmt.Errorf("%s: %w", descriptor.Display(v.entries[i].Path), err)
 }

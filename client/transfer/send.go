@@ -5,17 +5,13 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"sync"
 	"time"
 
 	"holdfast/api"
-	"holdfast/client/blobs"
 	"holdfast/client/fleet"
 	"holdfast/client/home"
-	"holdfast/client/resume"
 	"holdfast/client/source"
 	"holdfast/format/descriptor"
-	"holdfast/format/id"
 	"holdfast/format/link"
 )
 
@@ -98,7 +94,7 @@ func (c *Client) Send(ctx context.Context, o SendOptions) (*Result, error) {
 	if o.Expires == 0 {
 		o.Expires = time.Duration(info.Limits.DefaultDays) * day
 	}
-	s := &send{c: c, o: o, tree: tree, info: info}
+	s := newSend(c, o, tree, info)
 	if err := s.outline(); err != nil {
 		return nil, err
 	}
@@ -122,36 +118,19 @@ func (o SendOptions) walk(ctx context.Context) (source.Tree, error) {
 
 // send is one send under way.
 type send struct {
-	c    *Client
-	o    SendOptions
-	tree source.Tree
-	info api.ServiceInfo
-	plan Plan
-
-	keys     link.Keys
-	link     link.Link
-	manage   link.Secret
-	secret   string // the upload's
-	files    []*file
-	listing  *file // nil for one file
-	units    []*unit
-	receipts *blobs.Receipts
-	uploader *blobs.Uploader
-
-	mu        sync.Mutex // guards what follows
-	state     *resume.State
-	log       recorder
-	announced bool
-	early     map[Stage]int64 // stored before it was announced
-
-	extending sync.Mutex // held while asking for more bytes
+	storing
+	o      SendOptions
+	info   api.ServiceInfo
+	keys   link.Keys
+	link   link.Link
+	manage link.Secret
 }
 
-// recorder keeps what must survive: a *resume.Log, or nothing where nothing can
-// be resumed.
-type recorder interface {
-	Write(records ...resume.Record) error
-	Note(records ...resume.Record) error
+func newSend(c *Client, o SendOptions, tree source.Tree, info api.ServiceInfo) *send {
+	return &send{
+		storing: storing{c: c, report: o.Report, planned: o.Planned, tree: tree, title: o.Name},
+		o:       o, info: info,
+	}
 }
 
 // name is what people will see.
@@ -186,16 +165,9 @@ func (s *send) oneTop() bool {
 
 // outline fills the plan and holds it against the server's limits.
 func (s *send) outline() error {
+	s.count()
 	p := &s.plan
-	p.Skipped, p.Limits, p.Stored = s.tree.Skipped, s.info.Limits, -1
-	for _, e := range s.tree.Entries {
-		if e.Folder {
-			p.Folders++
-			continue
-		}
-		p.Files++
-		p.Bytes += e.Size
-	}
+	p.Limits = s.info.Limits
 	if s.o.Stdin != nil {
 		p.Files, p.Bytes = 1, -1
 	}
@@ -223,39 +195,4 @@ func (s *send) fits(stored int64) error {
 		return api.NewProblem(api.NoPlacement, "The server has no two independent storage nodes at the moment. Try again later.")
 	}
 	return nil
-}
-
-// announce tells what will happen, once, and then what is stored already.
-func (s *send) announce() {
-	if s.o.Planned != nil {
-		s.o.Planned(s.plan)
-	}
-	s.mu.Lock()
-	early := s.early
-	s.early, s.announced = nil, true
-	s.mu.Unlock()
-	for _, stage := range []Stage{StoredOne, StoredTwo} {
-		s.o.progress(stage, early[stage])
-	}
-}
-
-// stored is told by the receipts. Those of an earlier try are found before
-// anything is announced, and count from then on.
-func (s *send) stored(_ id.Name, size int64, copies int) {
-	stage := StoredTwo
-	if copies == 1 {
-		stage = StoredOne
-	}
-	s.mu.Lock()
-	announced := s.announced
-	if !announced {
-		if s.early == nil {
-			s.early = map[Stage]int64{}
-		}
-		s.early[stage] += size
-	}
-	s.mu.Unlock()
-	if announced {
-		s.o.progress(stage, size)
-	}
 }

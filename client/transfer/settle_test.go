@@ -116,7 +116,7 @@ func TestUploadThatCannotBeginIsGivenUp(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		one := &send{c: s.c, o: o, tree: tree, info: api.ServiceInfo{Limits: s.Limits, Accepting: true}}
+		one := newSend(s.c, o, tree, api.ServiceInfo{Limits: s.Limits, Accepting: true})
 		if err := one.outline(); err != nil {
 			t.Fatal(err)
 		}

@@ -6,15 +6,12 @@ import (
 	"errors"
 	"fmt"
 	"sync"
-	"time"
 
 	"holdfast/api"
-	"holdfast/client/blobs"
 	"holdfast/client/fleet"
 	"holdfast/format/descriptor"
 	"holdfast/format/id"
 	"holdfast/format/link"
-	"holdfast/format/seal"
 )
 
 // ErrIntegrity wraps every failure that means: what came is not what was shared.
@@ -35,13 +32,9 @@ type Share struct {
 	// Nodes hold the copies, as far as the server says.
 	Nodes []fleet.Node
 
-	c       *Client
-	link    link.Link
-	keys    link.Keys
-	report  Report
-	fetcher *blobs.Fetcher
-	buffers *seal.Buffers
-	turn    chan struct{} // a place for each blob on its way
+	*download
+	link link.Link
+	keys link.Keys
 
 	mu      sync.Mutex // guards what follows
 	session string     // its token, drawn here; empty until one is needed
@@ -72,12 +65,9 @@ func (c *Client) Open(ctx context.Context, l link.Link, o OpenOptions) (*Share, 
 		return nil, err
 	}
 	s := &Share{
-		Expires: look.Expires, Left: look.DownloadsLeft, c: c, link: l, keys: keys, report: o.Report, session: o.Session,
-		fetcher: blobs.NewFetcher(c.http, o.fault), buffers: seal.NewBuffers(receiveBuffers), turn: make(chan struct{}, inFlight),
+		Expires: look.Expires, Left: look.DownloadsLeft, link: l, keys: keys, session: o.Session,
 	}
-	if c.Patience > 0 {
-		s.fetcher.Patience = c.Patience
-	}
+	s.download = newDownload(c, o.Report, linked{s})
 	if s.Nodes, err = fleet.CheckAll(look.Copies, c.local); err != nil {
 		return nil, err
 	}
@@ -117,7 +107,7 @@ func (s *Share) list(ctx context.Context, record link.Record, page *api.Revision
 	if err != nil {
 		return err
 	}
-	rev.auth = true
+	rev.from = byKey{s}
 	var text bytes.Buffer
 	text.Grow(int(content.Size))
 	if err := s.pour(ctx, rev, &text); err != nil {
@@ -183,66 +173,27 @@ func (s *Share) Totals() (files, size int64) {
 	return files, size
 }
 
-// revisions asks for the records of these files, all that one answer holds.
-func (s *Share) revisions(ctx context.Context, files []descriptor.Content) (map[id.Revision]*revision, error) {
-	revs, lies, err := s.records(ctx, files)
-	for _, f := range files {
-		err = errors.Join(err, lies[f.Revision])
-	}
-	return revs, err
+// linked is a link whose download was started: an origin.
+type linked struct{ s *Share }
+
+func (l linked) revisions(ctx context.Context, want []id.Revision) (api.RevisionsPage, error) {
+	req := api.RevisionsRequest{Session: l.s.Session(), Revisions: want}
+	return api.GetRevisions.Call(ctx, l.s.c.caller(), handleArgs(l.s.link.Handle), req)
 }
 
-// records is revisions; what an answer says of one file that is not what was
-// shared stands in lies, and does not spoil the others.
-func (s *Share) records(ctx context.Context, files []descriptor.Content) (revs map[id.Revision]*revision, lies map[id.Revision]error, err error) {
-	req := api.RevisionsRequest{Session: s.Session()}
-	want := map[id.Revision]descriptor.Content{}
-	for _, f := range files {
-		req.Revisions = append(req.Revisions, f.Revision)
-		want[f.Revision] = f
-	}
-	page, err := retry(ctx, s.c, s.c.patience(), func(ctx context.Context) (api.RevisionsPage, error) {
-		return api.GetRevisions.Call(ctx, s.c.caller(), handleArgs(s.link.Handle), req)
-	})
-	if err != nil {
-		return nil, nil, err
-	}
-	where, err := s.places(page.Places)
-	if err != nil {
-		return nil, nil, err
-	}
-	revs, lies = map[id.Revision]*revision{}, map[id.Revision]error{}
-	for _, p := range page.Revisions {
-		content, asked := want[p.ID]
-		if !asked {
-			return nil, nil, fmt.Errorf("%w (a revision that was not asked for, or twice)", ErrAnswer)
-		}
-		delete(want, p.ID)
-		if r, err := s.revision(p, content, where); err != nil {
-			lies[p.ID] = err
-		} else {
-			revs[p.ID] = r
-		}
-	}
-	if len(page.Revisions) == 0 {
-		return nil, nil, fmt.Errorf("%w (revisions are missing)", ErrAnswer)
-	}
-	return revs, lies, nil
+func (l linked) extents(ctx context.Context, r id.Revision, from, count int) (api.ExtentsPage, error) {
+	req := api.ExtentsRequest{Session: l.s.Session(), Revision: r, From: from, Count: count}
+	return api.GetExtents.Call(ctx, l.s.c.caller(), handleArgs(l.s.link.Handle), req)
 }
 
-// places checks where an answer says that blobs are.
-func (s *Share) places(p api.Places) (*places, error) {
-	nodes, err := fleet.CheckAll(p.Nodes, s.c.local)
-	if err != nil {
-		return nil, err
-	}
-	out := &places{got: time.Now(), tickets: p.Tickets}
-	for _, b := range p.Blobs {
-		spot, err := placeBlob(b, nodes, p.Tickets)
-		if err != nil {
-			return nil, err
-		}
-		out.blobs = append(out.blobs, spot)
-	}
-	return out, nil
+// byKey is a link of which only the listing can be had: by its key, without a session.
+type byKey struct{ s *Share }
+
+func (b byKey) revisions(context.Context, []id.Revision) (api.RevisionsPage, error) {
+	return api.RevisionsPage{}, fmt.Errorf("%w (the listing has one record)", ErrAnswer)
+}
+
+func (b byKey) extents(ctx context.Context, r id.Revision, from, count int) (api.ExtentsPage, error) {
+	req := api.ExtentsRequest{Auth: id.Bytes32(b.s.keys.Auth), Revision: r, From: from, Count: count}
+	return api.GetExtents.Call(ctx, b.s.c.caller(), handleArgs(b.s.link.Handle), req)
 }

@@ -9,7 +9,6 @@ import (
 	"holdfast/client/resume"
 	"holdfast/client/source"
 	"holdfast/format/blob"
-	"holdfast/format/id"
 	"holdfast/format/seal"
 
 	"golang.org/x/sync/errgroup"
@@ -35,7 +34,7 @@ func (s *send) stream(ctx context.Context) (*Result, error) {
 	if err := s.fits(0); err != nil {
 		return nil, err
 	}
-	grant, err := s.openUpload(ctx, 0)
+	grant, err := s.openUpload(ctx, 0, s.open)
 	if err != nil {
 		return nil, err
 	}
@@ -50,20 +49,6 @@ func (s *send) stream(ctx context.Context) (*Result, error) {
 		return nil, errors.Join(err, s.unpublish())
 	}
 	return result, nil
-}
-
-// lateTime bounds what is done when the send's own time is over.
-const lateTime = 2 * firstPatience
-
-// letGo abandons an upload that nobody could go on with, so that what it reserved
-// is given back now and not in a day.
-func (s *send) letGo(upload id.Upload) error {
-	ctx, cancel := context.WithTimeout(context.Background(), lateTime)
-	defer cancel()
-	if err := s.abandon(ctx, upload); err != nil && ctx.Err() == nil {
-		return err
-	}
-	return nil // the server closes it by itself after a day
 }
 
 // unpublish takes back what a commit that failed here may have published all the
@@ -96,7 +81,7 @@ func (s *send) pour(ctx context.Context) error {
 		}
 		size := int64(len(p.Bytes))
 		planned += size
-		s.o.progress(Sealed, size)
+		s.report.progress(Sealed, size)
 		err = describable(len(s.units) + 1)
 		if err == nil {
 			err = s.reserve(ctx, planned)

@@ -25,14 +25,14 @@ func (e *differs) Error() string { return "a file is not what it was at the last
 
 // connect makes the uploader. Receipts that nodes give are noted, not awaited:
 // what is lost of them the nodes say again.
-func (s *send) connect(grant blobs.Grant) {
+func (s *storing) connect(grant blobs.Grant) {
 	s.receipts = blobs.NewReceipts(grant.Upload, s.stored, func(text string) {
 		_ = s.log.Note(resume.Record{Receipt: text}) // a log that failed ends the next Write
 	})
 	s.uploader = &blobs.Uploader{
 		HTTP: s.c.http, Receipts: s.receipts, Patience: s.c.Patience,
-		Sent:  func(n int) { s.o.progress(Sent, int64(n)) },
-		Fault: s.o.fault,
+		Sent:  func(n int) { s.report.progress(Sent, int64(n)) },
+		Fault: s.report.fault,
 		Renew: func(ctx context.Context) (blobs.Grant, error) {
 			return s.getUpload(ctx, grant.Upload, s.c.patience())
 		},
@@ -42,7 +42,7 @@ func (s *send) connect(grant blobs.Grant) {
 
 // store makes and stores every unit that is not stored yet. A file that is found
 // to be another than at the last try is drawn anew, and with it the listing.
-func (s *send) store(ctx context.Context) error {
+func (s *storing) store(ctx context.Context) error {
 	for round := 0; ; round++ {
 		err := s.round(ctx, round == 0)
 		var d *differs
@@ -62,7 +62,7 @@ func (s *send) store(ctx context.Context) error {
 }
 
 // redraw draws the files of a unit anew.
-func (s *send) redraw(u *unit) error {
+func (s *storing) redraw(u *unit) error {
 	numbers := map[int]bool{listingNumber: true}
 	for _, p := range u.parts {
 		numbers[p.file.Number] = true
@@ -79,7 +79,7 @@ func (s *send) redraw(u *unit) error {
 }
 
 // round works on all units, several at a time.
-func (s *send) round(ctx context.Context, first bool) error {
+func (s *storing) round(ctx context.Context, first bool) error {
 	var todo []*unit
 	for _, u := range s.units {
 		if u.known != nil && s.receipts.Enough(u.known.Name) {
@@ -111,7 +111,7 @@ func (s *send) round(ctx context.Context, first bool) error {
 }
 
 // work makes units, one after the other, and stores each.
-func (s *send) work(ctx context.Context, m *maker, queue <-chan *unit, turn chan struct{}) error {
+func (s *storing) work(ctx context.Context, m *maker, queue <-chan *unit, turn chan struct{}) error {
 	var bench bench
 	for u := range queue {
 		data, name, err := m.make(ctx, u, &bench)
@@ -134,7 +134,7 @@ func (s *send) work(ctx context.Context, m *maker, queue <-chan *unit, turn chan
 
 // put stores one blob, asking for more bytes where the nodes count more than was
 // planned.
-func (s *send) put(ctx context.Context, name id.Name, data []byte) error {
+func (s *storing) put(ctx context.Context, name id.Name, data []byte) error {
 	for {
 		budget := s.uploader.Grant().Budget
 		err := s.uploader.Put(ctx, name, data)
@@ -148,7 +148,7 @@ func (s *send) put(ctx context.Context, name id.Name, data []byte) error {
 }
 
 // grow raises the budget once for all that found it spent.
-func (s *send) grow(ctx context.Context, spent, size int64) error {
+func (s *storing) grow(ctx context.Context, spent, size int64) error {
 	s.extending.Lock()
 	defer s.extending.Unlock()
 	if s.uploader.Grant().Budget > spent {
@@ -161,7 +161,7 @@ func (s *send) grow(ctx context.Context, spent, size int64) error {
 const growth = 64 << 20
 
 // extend raises the budget to bytes in all, if it is lower.
-func (s *send) extend(ctx context.Context, bytes int64) error {
+func (s *storing) extend(ctx context.Context, bytes int64) error {
 	s.extending.Lock()
 	defer s.extending.Unlock()
 	if s.uploader.Grant().Budget >= bytes {
@@ -171,7 +171,7 @@ func (s *send) extend(ctx context.Context, bytes int64) error {
 }
 
 // raise is called with extending held.
-func (s *send) raise(ctx context.Context, bytes int64) error {
+func (s *storing) raise(ctx context.Context, bytes int64) error {
 	upload := s.state.Head.Upload
 	answer, err := retry(ctx, s.c, s.c.patience(), func(ctx context.Context) (api.UploadGrant, error) {
 		return api.ExtendUpload.Call(ctx, s.c.caller(), s.args(upload), api.ExtendUploadRequest{Bytes: bytes})
@@ -194,7 +194,7 @@ func (s *send) raise(ctx context.Context, bytes int64) error {
 }
 
 // skip takes over what is known of a unit that is stored already.
-func (s *send) skip(u *unit, first bool) {
+func (s *storing) skip(u *unit, first bool) {
 	for i, p := range u.parts {
 		if p.file.large() {
 			p.file.pieces[p.piece] = u.known.Name
@@ -203,15 +203,15 @@ func (s *send) skip(u *unit, first bool) {
 		}
 	}
 	if first {
-		s.o.progress(Read, u.size)
-		s.o.progress(Sealed, u.size)
-		s.o.progress(Sent, u.size)
+		s.report.progress(Read, u.size)
+		s.report.progress(Sealed, u.size)
+		s.report.progress(Sent, u.size)
 	}
 }
 
 // maker seals units.
 type maker struct {
-	s *send
+	s *storing
 	// ready is closed when all units but those with the listing are sealed.
 	ready   chan struct{}
 	list    sync.Once
@@ -221,7 +221,7 @@ type maker struct {
 	waited int        // units without the listing that are not sealed yet
 }
 
-func newMaker(s *send, todo []*unit) *maker {
+func newMaker(s *storing, todo []*unit) *maker {
 	m := &maker{s: s, ready: make(chan struct{})}
 	for _, u := range todo {
 		if !u.listed(s.listing) {

@@ -41,6 +41,7 @@ type Service struct {
 	calls   map[string]int
 	uploads map[id.Upload]*upload
 	links   map[id.Handle]*linked
+	folders map[id.Folder][]*linked // what each holds, by upload
 }
 
 type upload struct {
@@ -71,7 +72,8 @@ func New(t testing.TB, jurisdictions ...string) *Service {
 	}
 	s := &Service{
 		key: key, calls: map[string]int{}, uploads: map[id.Upload]*upload{}, links: map[id.Handle]*linked{},
-		Limits: api.Limits{MaxUploadBytes: 1 << 36, DefaultDays: 7, MaxDays: 30, MaxDownloads: 100, FreeBytes: 1 << 40},
+		folders: map[id.Folder][]*linked{},
+		Limits:  api.Limits{MaxUploadBytes: 1 << 36, DefaultDays: 7, MaxDays: 30, MaxDownloads: 100, FreeBytes: 1 << 40},
 	}
 	chain := []int{}
 	for i, j := range jurisdictions {
@@ -226,6 +228,7 @@ func (s *Service) register(mux *http.ServeMux) {
 	})
 	handle(s, mux, api.CommitUpload, s.commit)
 	s.registerLinks(mux)
+	s.registerDrive(mux)
 }
 
 func (s *Service) apiNodes() (out []api.Node) {
@@ -239,14 +242,18 @@ func (s *Service) open(_ api.Request, req api.OpenUploadRequest) (api.UploadGran
 	if req.Bytes > s.Limits.MaxUploadBytes {
 		return api.UploadGrant{}, api.NewProblem(api.OverLimit, "too much")
 	}
-	if req.Bytes == 0 {
-		req.Bytes = 1 << 20
+	return s.opened(req.Bytes), nil
+}
+
+func (s *Service) opened(bytes int64) api.UploadGrant {
+	if bytes == 0 {
+		bytes = 1 << 20
 	}
-	number, u := id.New[id.Upload](), &upload{secret: id.New[id.Key]().String(), budget: req.Bytes, pages: map[string]api.Page{}}
+	number, u := id.New[id.Upload](), &upload{secret: id.New[id.Key]().String(), budget: bytes, pages: map[string]api.Page{}}
 	s.uploads[number] = u
 	g := s.grant(number, u)
 	g.Secret = u.secret
-	return g, nil
+	return g
 }
 
 func (s *Service) upload(r api.Request) (id.Upload, *upload, error) {
@@ -296,17 +303,30 @@ func (s *Service) commit(r api.Request, req api.CommitRequest) (api.CommitRespon
 	if err != nil {
 		return api.CommitResponse{}, err
 	}
-	l := &linked{spec: req.Link, upload: number, revisions: map[id.Revision]api.RevisionEntry{}, sessions: map[string]bool{}}
+	l, err := s.bring(number, u, req.Pages, req.Page)
+	if err != nil {
+		return api.CommitResponse{}, err
+	}
+	l.spec = req.Link
+	s.links[req.Link.Handle] = l
+	u.closed, u.request = true, &req
+	u.answer = api.CommitResponse{Expires: req.Link.Expires, Copies: s.apiNodes()[:2]}
+	return u.answer, nil
+}
+
+// bring is what the pages of an upload bring.
+func (s *Service) bring(number id.Upload, u *upload, staged int, last api.Page) (*linked, error) {
+	l := &linked{upload: number, revisions: map[id.Revision]api.RevisionEntry{}, sessions: map[string]bool{}}
 	copies := map[id.Name]map[id.Node]bool{}
-	pages := make([]api.Page, 0, req.Pages+1)
-	for i := range req.Pages {
-		page, staged := u.pages[fmt.Sprint(i)]
-		if !staged {
-			return api.CommitResponse{}, api.NewProblem(api.PageMissing, "page %d", i)
+	pages := make([]api.Page, 0, staged+1)
+	for i := range staged {
+		page, there := u.pages[fmt.Sprint(i)]
+		if !there {
+			return nil, api.NewProblem(api.PageMissing, "page %d", i)
 		}
 		pages = append(pages, page)
 	}
-	for _, page := range append(pages, req.Page) {
+	for _, page := range append(pages, last) {
 		l.blobs = append(l.blobs, page.Blobs...)
 		for _, text := range page.Receipts {
 			s.count(text, copies)
@@ -316,12 +336,9 @@ func (s *Service) commit(r api.Request, req api.CommitRequest) (api.CommitRespon
 		}
 	}
 	if err := l.check(copies, u.budget); err != nil {
-		return api.CommitResponse{}, err
+		return nil, err
 	}
-	s.links[req.Link.Handle] = l
-	u.closed, u.request = true, &req
-	u.answer = api.CommitResponse{Expires: req.Link.Expires, Copies: s.apiNodes()[:2]}
-	return u.answer, nil
+	return l, nil
 }
 
 // count counts a receipt; the real server checks more.

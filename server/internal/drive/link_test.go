@@ -8,6 +8,7 @@ import (
 
 	"holdfast/format/id"
 	"holdfast/format/journal"
+	"holdfast/format/journal/journaltest"
 	"holdfast/format/link"
 	"holdfast/server/internal/drive"
 	"holdfast/server/internal/servertest"
@@ -31,14 +32,14 @@ func newLink(folder id.Folder, revisions ...id.Revision) shared {
 }
 
 // toFolder is a link to a whole folder.
-func toFolder(t testing.TB, b *servertest.Book) shared {
+func toFolder(t testing.TB, b *journaltest.Book) shared {
 	t.Helper()
 	l := newLink(b.ID())
 	l.Grant = grantTo(t, b, journal.Grant{Link: &l.Handle, Role: journal.Reads, Serial: 1})
 	return l
 }
 
-func grantTo(t testing.TB, b *servertest.Book, g journal.Grant) []byte {
+func grantTo(t testing.TB, b *journaltest.Book, g journal.Grant) []byte {
 	t.Helper()
 	g.Folder, g.Epoch = b.ID(), b.State.Epoch()
 	raw, err := g.Seal(b.Place.Keys.Admin)
@@ -206,28 +207,28 @@ func TestLinkToFolder(t *testing.T) {
 // journal, no release key and no ticket from then on.
 func TestEndedLinkReadsNothing(t *testing.T) {
 	for name, c := range map[string]struct {
-		end  func(r *rig, ann, bob id.Account, root *servertest.Book, l shared)
+		end  func(r *rig, ann, bob id.Account, root *journaltest.Book, l shared)
 		want error
 	}{
-		"unlinked": {func(r *rig, _, bob id.Account, _ *servertest.Book, l shared) {
+		"unlinked": {func(r *rig, _, bob id.Account, _ *journaltest.Book, l shared) {
 			r.must(r.Unlink(r.Context(), bob, l.Handle))
 		}, share.ErrRevoked},
-		"expired": {func(r *rig, _, _ id.Account, _ *servertest.Book, _ shared) {
+		"expired": {func(r *rig, _, _ id.Account, _ *journaltest.Book, _ shared) {
 			r.clock.Add(3 * time.Hour)
 		}, share.ErrExpired},
-		"expired and swept": {func(r *rig, _, _ id.Account, _ *servertest.Book, _ shared) {
+		"expired and swept": {func(r *rig, _, _ id.Account, _ *journaltest.Book, _ shared) {
 			r.clock.Add(3 * time.Hour)
 			if n, err := r.links.ExpireLinks(r.Context(), 10); n != 1 || err != nil {
 				r.Errorf("%d ended, %v", n, err)
 			}
 		}, share.ErrExpired},
-		"its owner was revoked": {func(r *rig, ann, bob id.Account, root *servertest.Book, _ shared) {
+		"its owner was revoked": {func(r *rig, ann, bob id.Account, root *journaltest.Book, _ shared) {
 			r.must(r.do(ann, drive.Commit{Grants: [][]byte{root.Grant(bob, journal.Nobody, 2)}}))
 		}, share.ErrRevoked},
-		"its owner was erased": {func(r *rig, _, bob id.Account, _ *servertest.Book, _ shared) {
+		"its owner was erased": {func(r *rig, _, bob id.Account, _ *journaltest.Book, _ shared) {
 			r.must(r.store.EraseAccount(r.Context(), bob))
 		}, share.ErrRevoked},
-		"what it opens was erased": {func(r *rig, ann, _ id.Account, _ *servertest.Book, _ shared) {
+		"what it opens was erased": {func(r *rig, ann, _ id.Account, _ *journaltest.Book, _ shared) {
 			r.must(r.store.EraseAccount(r.Context(), ann))
 			r.sweep()
 		}, share.ErrRevoked},
@@ -257,7 +258,7 @@ func TestEndedLinkReadsNothing(t *testing.T) {
 // save puts a revision of a link into a new root of the account.
 func (r *rig) save(who id.Account, l shared, revision id.Revision) error {
 	r.Helper()
-	b, first := servertest.Found(r)
+	b, first := journaltest.Found(r)
 	b.Take(first)
 	put := b.Write(b.Put("saved", revision))
 	return r.do(who, drive.Commit{

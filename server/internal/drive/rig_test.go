@@ -9,6 +9,7 @@ import (
 
 	"holdfast/format/id"
 	"holdfast/format/journal"
+	"holdfast/format/journal/journaltest"
 	"holdfast/server/internal/account"
 	"holdfast/server/internal/drive"
 	"holdfast/server/internal/servertest"
@@ -88,18 +89,18 @@ func (r *rig) do(who id.Account, c drive.Commit) error {
 }
 
 // root is a new root of the account.
-func (r *rig) root(who id.Account) *servertest.Book {
+func (r *rig) root(who id.Account) *journaltest.Book {
 	r.Helper()
-	b, first := servertest.Found(r)
+	b, first := journaltest.Found(r)
 	r.must(r.do(who, drive.Commit{Entries: [][]byte{first}, Roots: []id.Folder{b.ID()}}))
 	b.Take(first)
 	return b
 }
 
 // below is a new folder in another.
-func (r *rig) below(who id.Account, parent *servertest.Book, name string) *servertest.Book {
+func (r *rig) below(who id.Account, parent *journaltest.Book, name string) *journaltest.Book {
 	r.Helper()
-	b, first := servertest.Found(r)
+	b, first := journaltest.Found(r)
 	put := parent.Write(parent.PutFolder(name, b))
 	r.must(r.do(who, drive.Commit{Entries: [][]byte{first, put}}))
 	b.Take(first)
@@ -108,7 +109,7 @@ func (r *rig) below(who id.Account, parent *servertest.Book, name string) *serve
 }
 
 // change commits operations on one folder.
-func (r *rig) change(who id.Account, b *servertest.Book, ops ...journal.Operation) error {
+func (r *rig) change(who id.Account, b *journaltest.Book, ops ...journal.Operation) error {
 	r.Helper()
 	raw := b.Write(ops...)
 	err := r.do(who, drive.Commit{Entries: [][]byte{raw}})
@@ -133,17 +134,13 @@ func (r *rig) bring(who id.Account, sizes ...int64) brought {
 }
 
 // put brings files of these sizes into a folder, named by their revisions.
-func (r *rig) put(who id.Account, b *servertest.Book, sizes ...int64) []id.Revision {
+func (r *rig) put(who id.Account, b *journaltest.Book, sizes ...int64) []id.Revision {
 	r.Helper()
 	u := r.bring(who, sizes...)
-	raw := b.Write(b.PutAll(u.Page.Revisions)...)
+	raw := b.Write(b.PutAll(u.Revisions()...)...)
 	r.must(r.do(who, drive.Commit{Entries: [][]byte{raw}, Upload: u.closes}))
 	b.Take(raw)
-	var ids []id.Revision
-	for _, rev := range u.Page.Revisions {
-		ids = append(ids, rev.ID)
-	}
-	return ids
+	return u.Revisions()
 }
 
 // see reads one folder.

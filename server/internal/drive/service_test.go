@@ -5,6 +5,7 @@ import (
 
 	"holdfast/format/id"
 	"holdfast/format/journal"
+	"holdfast/format/journal/journaltest"
 	"holdfast/server/internal/drive"
 	"holdfast/server/internal/servertest"
 	"holdfast/server/internal/upload"
@@ -52,7 +53,7 @@ func TestTheSameCommitAgain(t *testing.T) {
 	ann := r.account()
 	root := r.root(ann)
 	u := r.bring(ann, 5000)
-	c := drive.Commit{Key: id.New[id.Commit](), Entries: [][]byte{root.Write(root.PutAll(u.Page.Revisions)...)}, Upload: u.closes}
+	c := drive.Commit{Key: id.New[id.Commit](), Entries: [][]byte{root.Write(root.PutAll(u.Revisions()...)...)}, Upload: u.closes}
 	first, err := r.Commit(t.Context(), ann, &c)
 	r.must(err)
 	again, err := r.Commit(t.Context(), ann, &c)
@@ -78,16 +79,16 @@ func TestHeadMoved(t *testing.T) {
 	ann := r.account()
 	root, other := r.root(ann), r.root(ann)
 	u := r.bring(ann, 5000)
-	late := root.Write(root.PutAll(u.Page.Revisions)...)
+	late := root.Write(root.PutAll(u.Revisions()...)...)
 	put, free := r.bring(ann, 6000), other.Write(other.Put("free", u.Page.Revisions[0].ID))
-	winner := root.Write(root.PutAll(put.Page.Revisions)...)
+	winner := root.Write(root.PutAll(put.Revisions()...)...)
 	r.must(r.do(ann, drive.Commit{Entries: [][]byte{winner}, Upload: put.closes}))
 	r.want(r.do(ann, drive.Commit{Entries: [][]byte{free, late}, Upload: u.closes}), drive.ErrHeadMoved)
 	if part := r.see(ann, other.ID(), 0); part.Head != other.Head() {
 		t.Errorf("half a commit is there: %+v", part)
 	}
 	root.Take(winner)
-	again := root.Write(root.PutAll(u.Page.Revisions)...)
+	again := root.Write(root.PutAll(u.Revisions()...)...)
 	r.must(r.do(ann, drive.Commit{Entries: [][]byte{again}, Upload: u.closes}))
 	root.Take(again)
 
@@ -102,8 +103,8 @@ func TestWhatIsRefused(t *testing.T) {
 	ann, bob := r.account(), r.account()
 	root, other, his := r.root(ann), r.root(ann), r.root(bob)
 	files := r.put(ann, root, 5000)
-	fresh, first := servertest.Found(t)
-	inside, firstInside := servertest.Found(t)
+	fresh, first := journaltest.Found(t)
+	inside, firstInside := journaltest.Found(t)
 	unused := r.bring(ann, 6000, 7000)
 	child := r.below(ann, root, "child")
 	for name, c := range map[string]struct {
@@ -124,19 +125,19 @@ func TestWhatIsRefused(t *testing.T) {
 		"a strange unchanged folder": {bob, drive.Commit{Unchanged: []journal.Head{root.Head()}, Entries: [][]byte{his.Write(his.Put("a", files[0]))}}, drive.ErrNotFound},
 		"a strange revision":         {bob, drive.Commit{Entries: [][]byte{his.Write(his.Put("a", files[0]))}}, drive.ErrRevisionUnknown},
 		"an invented revision":       {ann, drive.Commit{Entries: [][]byte{root.Write(root.Put("a", id.New[id.Revision]()))}}, drive.ErrRevisionUnknown},
-		"a revision left over":       {ann, drive.Commit{Entries: [][]byte{root.Write(root.PutAll(unused.Page.Revisions[:1])...)}, Upload: unused.closes}, upload.ErrRevision},
-		"somebody else's upload":     {bob, drive.Commit{Entries: [][]byte{his.Write(his.PutAll(unused.Page.Revisions)...)}, Upload: unused.closes}, upload.ErrRequest},
+		"a revision left over":       {ann, drive.Commit{Entries: [][]byte{root.Write(root.PutAll(unused.Revisions()[0])...)}, Upload: unused.closes}, upload.ErrRevision},
+		"somebody else's upload":     {bob, drive.Commit{Entries: [][]byte{his.Write(his.PutAll(unused.Revisions()...)...)}, Upload: unused.closes}, upload.ErrRequest},
 		"a folder begun in itself": {ann, drive.Commit{Entries: [][]byte{
 			firstInside, first, nextOf(inside, firstInside, inside.PutFolder("f", fresh)), nextOf(fresh, first, fresh.PutFolder("f", inside)),
 		}}, drive.ErrMisplaced},
 	} {
 		t.Run(name, func(t *testing.T) { r.want(r.do(c.who, c.commit), c.want) })
 	}
-	r.must(r.do(ann, drive.Commit{Entries: [][]byte{root.Write(root.PutAll(unused.Page.Revisions)...)}, Upload: unused.closes}))
+	r.must(r.do(ann, drive.Commit{Entries: [][]byte{root.Write(root.PutAll(unused.Revisions()...)...)}, Upload: unused.closes}))
 }
 
 // nextOf is the entry after the first one, without the book moving.
-func nextOf(b *servertest.Book, first []byte, op journal.Operation) []byte {
+func nextOf(b *journaltest.Book, first []byte, op journal.Operation) []byte {
 	if b.Head().Seq == 0 {
 		b.Take(first)
 	}
@@ -239,7 +240,7 @@ func TestQuota(t *testing.T) {
 	// A writer's upload is charged to the owner, who has no room.
 	r.must(r.do(ann, drive.Commit{Grants: [][]byte{root.Grant(bob, journal.Writes, 1)}}))
 	u := r.bring(bob, 5000)
-	raw := root.Write(root.PutAll(u.Page.Revisions)...)
+	raw := root.Write(root.PutAll(u.Revisions()...)...)
 	r.want(r.do(bob, drive.Commit{Entries: [][]byte{raw}, Upload: u.closes}), drive.ErrQuota)
 	r.must(r.uploads.Abandon(t.Context(), g.Upload, g.Secret))
 	if u := r.usage(ann); u.Reserved != 0 {

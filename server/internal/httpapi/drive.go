@@ -66,23 +66,16 @@ func (s *server) readFolders(ctx context.Context, r api.Request, req api.ReadFol
 	if err != nil {
 		return api.ReadFoldersResponse{}, err
 	}
-	points, err := toPoints(req.Folders)
-	if err != nil {
-		return api.ReadFoldersResponse{}, err
-	}
-	parts, err := s.Drives.Read(ctx, b.ID, points)
+	parts, err := s.Drives.Read(ctx, b.ID, toPoints(req.Folders))
 	return folderParts(parts), problem(err)
 }
 
-func toPoints(folders []api.FolderPoint) ([]drive.Point, error) {
-	if len(folders) > api.MaxFolders {
-		return nil, api.NewProblem(api.BadRequest, "One request names at most %d folders.", api.MaxFolders)
-	}
+func toPoints(folders []api.FolderPoint) []drive.Point {
 	points := make([]drive.Point, len(folders))
 	for i, p := range folders {
 		points[i] = drive.Point{Folder: p.Folder, After: p.After}
 	}
-	return points, nil
+	return points
 }
 
 func folderParts(parts []drive.Part) api.ReadFoldersResponse {
@@ -120,24 +113,14 @@ func (s *server) readCheckpoint(ctx context.Context, r api.Request, req api.Read
 	if err != nil {
 		return api.CheckpointPages{}, err
 	}
-	if len(req.Pages) > api.MaxCheckpointPages {
-		return api.CheckpointPages{}, tooManyPages()
-	}
 	pages, err := s.Drives.Checkpoint(ctx, b.ID, folder, hashes[id.Bytes32, journal.Hash](req.Pages))
 	return api.CheckpointPages{Pages: texts(pages)}, problem(err)
-}
-
-func tooManyPages() error {
-	return api.NewProblem(api.BadRequest, "One request has at most %d pages.", api.MaxCheckpointPages)
 }
 
 func (s *server) keepCheckpoint(ctx context.Context, r api.Request, req api.CheckpointPages) (api.Empty, error) {
 	b, folder, err := s.inFolder(ctx, r)
 	if err != nil {
 		return api.Empty{}, err
-	}
-	if len(req.Pages) > api.MaxCheckpointPages {
-		return api.Empty{}, tooManyPages()
 	}
 	var d raw
 	pages := d.all("pages", req.Pages)

@@ -59,11 +59,7 @@ func (s *server) linkFolders(ctx context.Context, r api.Request, req api.LinkFol
 	if err != nil {
 		return api.ReadFoldersResponse{}, err
 	}
-	points, err := toPoints(req.Folders)
-	if err != nil {
-		return api.ReadFoldersResponse{}, err
-	}
-	parts, err := s.Drives.ReadLinked(ctx, handle, req.Session, points)
+	parts, err := s.Drives.ReadLinked(ctx, handle, req.Session, toPoints(req.Folders))
 	return folderParts(parts), problem(err)
 }
 
@@ -75,9 +71,6 @@ func (s *server) linkCheckpoint(ctx context.Context, r api.Request, req api.Link
 	folder, err := pathID[id.Folder](r, "folder", api.NotFound)
 	if err != nil {
 		return api.CheckpointPages{}, err
-	}
-	if len(req.Pages) > api.MaxCheckpointPages {
-		return api.CheckpointPages{}, tooManyPages()
 	}
 	pages, err := s.Drives.CheckpointLinked(ctx, handle, req.Session, folder, hashes[id.Bytes32, journal.Hash](req.Pages))
 	return api.CheckpointPages{Pages: texts(pages)}, problem(err)

@@ -59,6 +59,14 @@ func (s *Send) Bytes() (sum int64) {
 	return sum
 }
 
+// Revisions are the ids of what is sent.
+func (s *Send) Revisions() (ids []id.Revision) {
+	for _, r := range s.Page.Revisions {
+		ids = append(ids, r.ID)
+	}
+	return ids
+}
+
 const (
 	maxBlob = 8 << 20
 	maxPack = 1 << 20

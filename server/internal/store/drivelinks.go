@@ -147,13 +147,13 @@ func (r linkFolders) Folder(ctx context.Context, wanted id.Folder) (drive.Folder
 	if err != nil || !known {
 		return drive.Folder{}, false, err
 	}
-	var within bool
+	var within int
 	_, err = r.one(ctx, "read folders above", []any{&within}, `WITH RECURSIVE up (num, parent, depth) AS (
 			SELECT num, parent, 1 FROM folder WHERE num = $1
 			UNION ALL SELECT f.num, f.parent, up.depth + 1 FROM up JOIN folder f ON f.num = up.parent WHERE up.depth <= 300)
-		SELECT EXISTS (SELECT 1 FROM up WHERE num = $2)`, f.Key, r.folder)
+		SELECT COUNT(*) FROM up WHERE num = $2`, f.Key, r.folder)
 	f.Role = min(f.Role, journal.Reads)
-	if !within {
+	if within == 0 {
 		f.Role = journal.Nobody
 	}
 	return f, true, err

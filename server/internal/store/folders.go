@@ -126,9 +126,9 @@ func (t *driveTx) NameCheckpoint(ctx context.Context, folder, seq int64, pages [
 
 // SetGrant implements drive.Tx.
 func (t *driveTx) SetGrant(ctx context.Context, folder int64, g drive.Grant, most int) error {
-	n, err := affected(t.tx.ExecContext(ctx, `INSERT INTO folder_grant (folder, account, role, serial, body) VALUES ($1, $2, $3, $4, $5)
-		ON CONFLICT (folder, account) DO UPDATE SET role = excluded.role, serial = excluded.serial, body = excluded.body
-		WHERE folder_grant.serial < excluded.serial`, folder, g.Account[:], int64(g.Role), g.Serial, g.Raw))
+	n, err := affected(t.tx.ExecContext(ctx, `INSERT INTO folder_grant (folder, account, role, edition, body) VALUES ($1, $2, $3, $4, $5)
+		ON CONFLICT (folder, account) DO UPDATE SET role = excluded.role, edition = excluded.edition, body = excluded.body
+		WHERE folder_grant.edition < excluded.edition`, folder, g.Account[:], int64(g.Role), g.Serial, g.Raw))
 	if err != nil {
 		return fmt.Errorf("set grant: %w", err)
 	}

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"maps"
 	"slices"
-	"strings"
 
 	"holdfast/format/id"
 	"holdfast/server/internal/drive"
@@ -19,20 +18,14 @@ type heldRow struct {
 	charged bool
 }
 
-// list is the placeholders $from to $(from+n-1), for IN.
-func list(from, n int) string {
-	var b strings.Builder
-	for i := range n {
-		if i > 0 {
-			b.WriteString(", ")
-		}
-		fmt.Fprintf(&b, "$%d", from+i)
-	}
-	return b.String()
-}
+// Placeholders for as many as are looked at together, from the first on and from the second.
+const (
+	someOf   = `($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20)`
+	someMore = `($2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21)`
+)
 
-// args are fixed arguments, then the ids' bytes, with none repeated up to the number
-// of a whole chunk: so there is one text for all.
+// withIDs are fixed arguments, then the ids' bytes, of which the last is repeated up to
+// the number of a whole chunk: so there is one text for all.
 func withIDs(chunk []id.Revision, fixed ...any) []any {
 	args := fixed
 	for i := range together {
@@ -41,6 +34,7 @@ func withIDs(chunk []id.Revision, fixed ...any) []any {
 	return args
 }
 
+// withNums is withIDs for row numbers.
 func withNums(chunk []int64, fixed ...any) []any {
 	args := fixed
 	for i := range together {
@@ -49,16 +43,15 @@ func withNums(chunk []int64, fixed ...any) []any {
 	return args
 }
 
-// Texts with as many ids as are looked at together.
-var (
+const (
 	findRevisions = `SELECT r.num, r.length, r.upload, EXISTS (SELECT 1 FROM folder_hold h WHERE h.revision = r.num AND h.drive = $1)
-		FROM revision r WHERE r.id IN (` + list(2, together) + `)`
+		FROM revision r WHERE r.id IN ` + someMore
 	findHeld = `SELECT r.num, r.length, r.upload, TRUE FROM revision r JOIN folder_hold h ON h.revision = r.num AND h.folder = $1
-		WHERE r.id IN (` + list(2, together) + `)`
-	chargeRevisions   = `UPDATE revision SET charged = charged + 1 WHERE num IN (` + list(1, together) + `)`
-	dischargeRevision = `UPDATE revision SET charged = charged - 1 WHERE num IN (` + list(1, together) + `) RETURNING num, charged, upload`
-	dropHolds         = `DELETE FROM folder_hold WHERE folder = $1 AND revision IN (` + list(2, together) + `)`
-	stillCharged      = `SELECT DISTINCT revision FROM folder_hold WHERE drive = $1 AND revision IN (` + list(2, together) + `)`
+		WHERE r.id IN ` + someMore
+	chargeRevisions    = `UPDATE revision SET charged = charged + 1 WHERE num IN ` + someOf
+	dischargeRevisions = `UPDATE revision SET charged = charged - 1 WHERE num IN ` + someOf + ` RETURNING num, charged, upload`
+	dropHolds          = `DELETE FROM folder_hold WHERE folder = $1 AND revision IN ` + someMore
+	stillCharged       = `SELECT DISTINCT revision FROM folder_hold WHERE drive = $1 AND revision IN ` + someMore
 )
 
 func (r driveReader) heldRows(ctx context.Context, query string, chunk []id.Revision, key int64) ([]heldRow, error) {
@@ -207,7 +200,7 @@ func releaseRows(ctx context.Context, tx *sql.Tx, num, folder int64, rows []held
 			loose[upload] = append(loose[upload], revision)
 		}
 		return nil
-	}, dischargeRevision, withNums(nums)...)
+	}, dischargeRevisions, withNums(nums)...)
 	return freed, orNil(err, "discharge revisions")
 }
 

@@ -109,6 +109,8 @@ func TestEveryStatementIsSent(t *testing.T) {
 	storetest.Links(t, plain)
 	storetest.Leases(t, plain)
 	storetest.Accounts(t, plain)
+	storetest.Drives(t, plain)
+	storetest.DriveLinks(t, plain)
 	storetest.Servers(t, plain)
 	fleettest.Contract(t, func(t *testing.T) fleettest.Opened { return opened(open(t)) })
 	sent := 0

@@ -59,10 +59,17 @@ func newShelf(s *suite) *shelf {
 		if err := tx.PlaceFolder(ctx, h.keys[h.below], h.keys[h.root]); err != nil {
 			return err
 		}
-		_, err = tx.Hold(ctx, h.drive, h.keys[h.below], h.revisions)
-		return err
+		return holds(ctx, tx, h.drive, h.keys[h.below], h.revisions)
 	})
 	return h
+}
+
+func holds(ctx context.Context, tx drive.Tx, drive, folder int64, revisions []id.Revision) error {
+	charged, err := tx.Hold(ctx, drive, folder, revisions)
+	if err != nil {
+		return err
+	}
+	return tx.Charge(ctx, drive, charged, 0, plenty, plenty)
 }
 
 func (h *shelf) do(f func(context.Context, drive.Tx) error) {
@@ -108,8 +115,11 @@ func (h *shelf) listed() (all []drive.OwnLink) {
 func (h *shelf) release() {
 	h.Helper()
 	h.do(func(ctx context.Context, tx drive.Tx) error {
-		_, err := tx.Release(ctx, h.drive, h.keys[h.below], h.revisions, someDay)
-		return err
+		freed, err := tx.Release(ctx, h.drive, h.keys[h.below], h.revisions, someDay)
+		if err != nil {
+			return err
+		}
+		return tx.Charge(ctx, h.drive, -freed, 0, plenty, plenty)
 	})
 }
 
@@ -296,8 +306,7 @@ func (h *shelf) save(who id.Account, from id.Handle, revision id.Revision) error
 		if err != nil {
 			return err
 		}
-		_, err = tx.Hold(ctx, own, folder, []id.Revision{revision})
-		return err
+		return holds(ctx, tx, own, folder, []id.Revision{revision})
 	})
 }
 

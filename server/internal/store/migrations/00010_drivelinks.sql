@@ -13,6 +13,7 @@ CREATE TABLE drive_link (
     body   BYTEA
 );
 CREATE INDEX drive_link_drive ON drive_link (drive, link);
+CREATE INDEX drive_link_folder ON drive_link (folder);
 
 -- What a link to a file opens, by id: the link does not keep a revision from being
 -- destroyed, and ids are never used again.

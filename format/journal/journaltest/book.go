@@ -1,13 +1,13 @@
-package servertest
+// Package journaltest makes folders as their owners' clients have them, for tests of
+// whatever takes journals: real keys, real entries, and the state that they lead to.
+package journaltest
 
 import (
-	"slices"
 	"testing"
 
 	"holdfast/format/descriptor"
 	"holdfast/format/id"
 	"holdfast/format/journal"
-	"holdfast/server/internal/upload"
 )
 
 // Book is a folder as its owner's client has it: its keys, and the state after all
@@ -92,11 +92,11 @@ func (b *Book) Put(name string, r id.Revision) journal.Operation {
 	}})
 }
 
-// PutAll puts the revisions of a page under names of their own.
-func (b *Book) PutAll(revisions []upload.Revision) []journal.Operation {
+// PutAll puts revisions under their ids as names.
+func (b *Book) PutAll(revisions ...id.Revision) []journal.Operation {
 	var ops []journal.Operation
 	for _, r := range revisions {
-		ops = append(ops, b.Put(r.ID.String(), r.ID))
+		ops = append(ops, b.Put(r.String(), r))
 	}
 	return ops
 }
@@ -145,14 +145,4 @@ func (b *Book) Grant(to id.Account, role journal.Role, serial int64) []byte {
 	raw, err := journal.Grant{Folder: b.ID(), Account: &to, Role: role, Epoch: b.State.Epoch(), Serial: serial}.Seal(b.Place.Keys.Admin)
 	b.must(err)
 	return raw
-}
-
-// Names are the live names, in order.
-func (b *Book) Names() []string {
-	var names []string
-	for _, e := range b.State.List() {
-		names = append(names, e.Name())
-	}
-	slices.Sort(names)
-	return names
 }
