@@ -1,293 +1,390 @@
 package threats
 
 import (
-	"crypto/ed25519"
+	"crypto/sha256"
+	"encoding/json"
 	"errors"
+	"net/http"
+	"os"
 	"path/filepath"
-	"sync"
+	"slices"
+	"strings"
 	"testing"
 
 	"holdfast/api"
 	"holdfast/client/account"
-	"holdfast/client/source"
-	"holdfast/client/transfer"
+	"holdfast/client/drive"
+	"holdfast/client/home"
+	"holdfast/format/descriptor"
 	"holdfast/format/id"
 	"holdfast/format/journal"
-	"holdfast/format/journal/journaltest"
-	"holdfast/format/keys"
-	"holdfast/format/wire"
 )
 
-// driver is an account whose client does what it likes: the server alone stands between
-// it and others' folders.
-type driver struct {
-	*testing.T
-	account.Access
-	call api.Caller
+// device is a drive with a home of its own.
+type device struct {
+	*drive.Drive
+	t    *testing.T
+	home string
 }
 
-func newDriver(t *testing.T) *driver {
+func newDevice(t *testing.T, a account.Access) *device { return deviceAt(t, a, t.TempDir()) }
+
+func deviceAt(t *testing.T, a account.Access, path string) *device {
 	t.Helper()
-	web := transfer.NewHTTP(nil)
-	t.Cleanup(web.CloseIdleConnections)
-	d := &driver{T: t, call: api.Caller{Base: service.front.url, HTTP: web}}
-	name := "driver " + id.New[id.Account]().String()
-	access, err := people().SignUp(t.Context(), name, "correct horse battery", "", keys.NewPhrase())
+	dir, err := home.Open(path)
 	if err != nil {
 		t.Fatal(err)
 	}
-	d.Access = access
-	return d
+	web := &http.Client{Transport: &http.Transport{}}
+	t.Cleanup(web.CloseIdleConnections)
+	d, err := drive.Open(a, dir, api.Caller{Base: service.front.url, HTTP: web})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return &device{d, t, path}
 }
 
-func (d *driver) must(err error) {
-	d.Helper()
-	if err != nil {
-		d.Fatal(err)
+// again is the device after a restart; without its cache it has its pins only.
+func (d *device) again(a account.Access, cache bool) *device {
+	d.t.Helper()
+	if !cache {
+		paths, err := filepath.Glob(filepath.Join(d.home, "drive", "*", "cache", "*"))
+		if err != nil || len(paths) == 0 {
+			d.t.Fatalf("no cache: %v", err)
+		}
+		for _, path := range paths {
+			if err := os.Remove(path); err != nil {
+				d.t.Fatal(err)
+			}
+		}
+	}
+	return deviceAt(d.t, a, d.home)
+}
+
+func (d *device) mkdir(paths ...string) {
+	d.t.Helper()
+	if _, err := d.Mkdir(limited(d.t), paths, true); err != nil {
+		d.t.Fatal(err)
 	}
 }
 
-func (d *driver) want(what string, err error, codes ...api.Code) {
-	d.Helper()
-	for _, code := range codes {
-		if errors.Is(err, code) {
+func (d *device) id(path string) id.Folder {
+	d.t.Helper()
+	i, err := d.Resolve(limited(d.t), path)
+	if err != nil {
+		d.t.Fatal(err)
+	}
+	return i.Self
+}
+
+// names lists a folder.
+func (d *device) names(path string) (names []string, err error) {
+	items, err := d.List(limited(d.t), path)
+	for _, i := range items {
+		names = append(names, i.Entry.Name())
+	}
+	return names, err
+}
+
+// alarmed wants an alarm that names the folder and the kind, and nothing to be shown.
+func (d *device) alarmed(path, folder string, kind journal.Kind) {
+	d.t.Helper()
+	names, err := d.names(path)
+	var a *drive.Alarm
+	if !errors.As(err, &a) || a.Kind != kind || a.Path != folder || len(names) != 0 {
+		d.t.Fatalf("%s: have %v and %v, want the alarm %q of %s", path, names, err, string(kind), folder)
+	}
+}
+
+// lying changes what readFolders answers until the test ends. change sees the parts, and
+// what was asked.
+func lying(t *testing.T, change func(asked []api.FolderPoint, parts []api.FolderPart)) *tape {
+	play(t, evil{answer: func(x *exchange) {
+		if !x.is(api.ReadFolders.Info) {
 			return
 		}
+		var req api.ReadFoldersRequest
+		if err := json.Unmarshal(x.sent, &req); err != nil {
+			panic(err)
+		}
+		rewrite(x, func(res *api.ReadFoldersResponse) { change(req.Folders, res.Folders) })
+	}})
+	return taped(t)
+}
+
+// back makes a part what it was n entries before, as far as the caller sees.
+func back(t *testing.T, part *api.FolderPart, n int) {
+	if len(part.Entries) <= n {
+		return
 	}
-	d.Errorf("%s: have %v, want %v", what, err, codes)
-}
-
-func (d *driver) in(b *journaltest.Book) api.Args {
-	return api.Args{Secret: d.Token.String(), Path: map[string]string{"folder": b.ID().String()}}
-}
-
-func texts(raws [][]byte) []string {
-	out := []string{}
-	for _, raw := range raws {
-		out = append(out, id.Encoding.EncodeToString(raw))
+	part.Entries = part.Entries[:len(part.Entries)-n]
+	raw, err := id.Encoding.DecodeString(part.Entries[len(part.Entries)-1])
+	if err != nil {
+		t.Error(err)
 	}
-	return out
+	part.Seq -= int64(n)
+	part.Hash = id.Bytes32(hashOf(raw))
 }
 
-func (d *driver) send(req api.CommitDriveRequest) error {
-	req.Key = id.New[id.Commit]()
-	if req.Entries == nil {
-		req.Entries = []string{}
-	}
-	_, err := api.CommitDrive.Call(d.Context(), d.call, api.Args{Secret: d.Token.String()}, req)
-	return err
-}
-
-func (d *driver) commit(raws ...[]byte) error {
-	return d.send(api.CommitDriveRequest{Entries: texts(raws)})
-}
-
-func (d *driver) grant(raws ...[]byte) error {
-	return d.send(api.CommitDriveRequest{Grants: texts(raws)})
-}
-
-func (d *driver) read(b *journaltest.Book) api.FolderPart {
-	d.Helper()
-	res, err := api.ReadFolders.Call(d.Context(), d.call, api.Args{Secret: d.Token.String()}, api.ReadFoldersRequest{Folders: []api.FolderPoint{{Folder: b.ID()}}})
-	d.must(err)
-	return res.Folders[0]
-}
-
-func (d *driver) root() *journaltest.Book {
-	d.Helper()
-	b, first := journaltest.Found(d)
-	d.must(d.send(api.CommitDriveRequest{Entries: texts([][]byte{first}), Roots: []id.Folder{b.ID()}}))
-	b.Take(first)
-	return b
-}
-
-// put stores a file at nodes and puts it into the folder.
-func (d *driver) put(b *journaltest.Book) id.Revision {
-	d.Helper()
-	c, _ := newClient(d)
-	path := filepath.Join(d.TempDir(), "file")
-	writeFile(d, path, noise(5000, 90))
-	tree, err := source.Walk(d.Context(), []string{path})
-	d.must(err)
-	got, err := c.Drive(d.Root.Account, d.Token).Store(d.Context(), transfer.StoreOptions{Files: tree.Entries, Goal: path})
-	d.must(err)
-	raw := b.Write(journal.PutFile(id.New[id.Entry](), got.Files[0]))
-	d.must(d.send(api.CommitDriveRequest{Entries: texts([][]byte{raw}), Upload: &got.Upload}))
-	d.must(got.Done())
-	b.Take(raw)
-	return got.Files[0].Content.Revision
-}
-
-func (d *driver) opens(b *journaltest.Book, r id.Revision) error {
-	_, err := api.FolderRevisions.Call(d.Context(), d.call, d.in(b), api.FolderRevisionsRequest{Revisions: []id.Revision{r}})
-	return err
-}
-
-// stands fails unless the folder's head is still the book's.
-func (d *driver) stands(b *journaltest.Book) {
-	d.Helper()
-	if p := d.read(b); journal.Hash(p.Hash) != b.Head().Hash || p.Seq != b.Head().Seq {
-		d.Errorf("the journal ends with entry %d, want %d", p.Seq, b.Head().Seq)
-	}
-}
-
-// resigned is an entry under another signature.
-func resigned(t testing.TB, raw []byte, key ed25519.PrivateKey) []byte {
-	t.Helper()
-	e, err := wire.ParseMax(raw, journal.MaxEntry)
+// TestThreat04DriveKeys: a server that chooses a folder's keys, to read what is put into
+// it, is refused before anything is sent.
+func TestThreat04DriveKeys(t *testing.T) {
+	a, _ := signedUp(t, "threat four drive", "correct horse battery")
+	d := newDevice(t, a)
+	d.mkdir("/target", "/other")
+	target := d.id("/target")
+	forged := journal.NewKeys()
+	anchor := journal.Anchor{Folder: target, Epoch: 1, Public: forged.Public()}
+	first, err := journal.Found(anchor, journal.Pen{Keys: forged})
 	if err != nil {
 		t.Fatal(err)
 	}
-	return wire.Seal(e.Type, key, e.Payload)
-}
-
-// TestThreat14PlantedEntries: entries that the folder's keys did not sign are refused by
-// the server as well, whoever sends them: here the owner's own stolen session does.
-func TestThreat14PlantedEntries(t *testing.T) {
-	d := newDriver(t)
-	b, other := d.root(), d.root()
-	r := d.put(b)
-	good := b.Write(b.Put("planted", r))
-	flipped := append([]byte{}, good...)
-	flipped[len(flipped)-1] ^= 1
-	claims := resigned(t, good, strangerKey())
-	stolen, err := wire.ParseMax(good, journal.MaxEntry)
-	d.must(err)
-	stolen.Signature = ed25519.Sign(strangerKey(), stolen.Payload)
-	for what, raw := range map[string][]byte{
-		"a stranger's signature": claims, "a flipped signature": flipped, "a stranger's under the folder's key": wire.Marshal(stolen),
-		"another folder's signature": resigned(t, good, ed25519.NewKeyFromSeed(other.Place.Keys.Write[:])),
-		"cut short":                  good[:len(good)-10], "a grant": b.Grant(id.New[id.Account](), journal.Admins, 1),
-	} {
-		d.want(what, d.commit(raw), api.EntryInvalid)
-	}
-	d.stands(b)
-	d.must(d.commit(good))
-}
-
-// TestThreat15OneHistory: the server appends to the end of a journal, and nowhere else:
-// of entries that follow one and the same, one is taken, also when all come at once.
-func TestThreat15OneHistory(t *testing.T) {
-	d := newDriver(t)
-	b := d.root()
-	r := d.put(b)
-	fork := b.Write(b.Put("another third", r))
-	third := b.Write(b.Put("third", r))
-	d.must(d.commit(third))
-	b.Take(third)
-	d.want("an entry in place of the last", d.commit(fork), api.HeadMoved)
-	d.want("the last again", d.commit(third), api.HeadMoved)
-	fourth := b.Write(b.Put("fourth", r))
-	b.Take(fourth)
-	fifth := b.Write(b.Put("fifth", r))
-	d.want("an entry after one that is left out", d.commit(fifth), api.EntryInvalid)
-	d.must(d.commit(fourth, fifth))
-	b.Take(fifth)
-	raws := make([][]byte, 8)
-	for i := range raws {
-		raws[i] = b.Write(b.Put(id.New[id.File]().String(), r))
-	}
-	var wg sync.WaitGroup
-	results := make([]error, len(raws))
-	for i, raw := range raws {
-		wg.Go(func() { results[i] = d.commit(raw) })
-	}
-	wg.Wait()
-	in := 0
-	for i, err := range results {
-		if err == nil {
-			in++
-			b.Take(raws[i])
-			continue
+	tape := lying(t, func(_ []api.FolderPoint, parts []api.FolderPart) {
+		for i := range parts {
+			if p := &parts[i]; p.Folder == target {
+				p.Seq, p.Hash, p.Pages, p.Entries = 1, id.Bytes32(hashOf(first)), nil, []string{id.Encoding.EncodeToString(first)}
+			}
 		}
-		d.want("another at once", err, api.HeadMoved)
+	})
+	fresh := newDevice(t, a)
+	fresh.alarmed("/target", "/target", journal.Foreign)
+	file := drive.NewFile{Folder: "/target", Descriptor: someFile("x")}
+	var alarm *drive.Alarm
+	if _, err := fresh.Put(limited(t), []drive.NewFile{file}, nil); !errors.As(err, &alarm) {
+		t.Errorf("put into it: %v", err)
 	}
-	if in != 1 {
-		t.Fatalf("%d entries are in one place", in)
+	if n := len(tape.calls(api.CommitDrive.Info)); n != 0 {
+		t.Errorf("%d commits were sent", n)
 	}
-	d.stands(b)
+	honest()
+	if _, err := fresh.names("/target"); err != nil {
+		t.Errorf("unchanged: %v", err)
+	}
 }
 
-// TestThreat16ReaderWrites: who may read writes nothing, who may write gives no grants
-// and begins no epoch, whatever keys they came by.
-func TestThreat16ReaderWrites(t *testing.T) {
-	ann, bob := newDriver(t), newDriver(t)
-	b := ann.root()
-	r := ann.put(b)
-	ann.must(ann.grant(b.Grant(bob.Root.Account, journal.Reads, 1)))
-	bob.must(bob.opens(b, r))
-	bob.want("a reader's entry", bob.commit(b.Write(b.Put("mine", r))), api.RoleTooLow)
-	_, err := api.KeepCheckpoint.Call(t.Context(), bob.call, bob.in(b), api.CheckpointPages{Pages: []string{"AAAA"}})
-	bob.want("a reader's checkpoint", err, api.RoleTooLow)
-	bob.want("a reader's grant", bob.grant(b.Grant(bob.Root.Account, journal.Admins, 2)), api.RoleTooLow)
-	ann.must(ann.grant(b.Grant(bob.Root.Account, journal.Writes, 2)))
-	bob.want("a writer's grant", bob.grant(b.Grant(bob.Root.Account, journal.Admins, 3)), api.RoleTooLow)
-	bob.want("an old grant", ann.grant(b.Grant(bob.Root.Account, journal.Admins, 2)), api.GrantInvalid)
-	ann.stands(b)
-	entry := b.Write(b.Put("mine", r))
-	bob.must(bob.commit(entry))
-	b.Take(entry)
-	epoch := b.Epoch()
-	bob.want("a writer's epoch", bob.commit(epoch), api.RoleTooLow)
-	ann.must(ann.commit(epoch))
-	ann.stands(b)
+func someFile(name string) descriptor.Descriptor {
+	return descriptor.Descriptor{Path: name, Kind: descriptor.File, Content: &descriptor.Content{
+		File: id.New[id.File](), Revision: id.New[id.Revision](), Key: descriptor.Key(id.New32()),
+	}}
 }
 
-// TestThreat16Revoked: from the next call on, who was removed gets no journal, no release
-// key, no ticket and no page, and writes nothing; nor does a grant of before come back.
-func TestThreat16Revoked(t *testing.T) {
-	ann, bob := newDriver(t), newDriver(t)
-	b := ann.root()
-	r := ann.put(b)
-	first := b.Grant(bob.Root.Account, journal.Writes, 1)
-	ann.must(ann.grant(first))
-	bob.must(bob.opens(b, r))
-	pages, named := b.Checkpoint()
-	_, err := api.KeepCheckpoint.Call(t.Context(), ann.call, ann.in(b), api.CheckpointPages{Pages: texts(pages)})
-	ann.must(err)
-	ann.must(ann.commit(named))
-	b.Take(named)
-	hashes := bob.read(b).Pages
-	if len(hashes) != 1 {
-		t.Fatalf("pages %v", hashes)
+// TestThreat13DriveSwaps: siblings' journals and their parts do not pass for each other.
+func TestThreat13DriveSwaps(t *testing.T) {
+	a, _ := signedUp(t, "threat thirteen drive", "correct horse battery")
+	d := newDevice(t, a)
+	d.mkdir("/one/a", "/two/b")
+	d.mkdir("/one/c", "/two/d")
+	one, two := d.id("/one"), d.id("/two")
+	fresh := func() *device { return newDevice(t, a) }
+	// Whole journals change places.
+	var kept map[id.Folder]api.FolderPart
+	collect := map[id.Folder]api.FolderPart{}
+	lying(t, func(_ []api.FolderPoint, parts []api.FolderPart) {
+		for _, p := range parts {
+			collect[p.Folder] = p
+		}
+	})
+	for _, path := range []string{"/one", "/two"} {
+		if _, err := fresh().names(path); err != nil {
+			t.Fatal(err)
+		}
 	}
-	ann.must(ann.grant(b.Grant(bob.Root.Account, journal.Nobody, 2)))
-	if p := bob.read(b); !p.Missing || p.Seq != 0 || len(p.Entries) != 0 {
-		t.Errorf("who was removed reads %+v", p)
+	kept = collect
+	swap := func(change func(p *api.FolderPart, other api.FolderPart)) {
+		lying(t, func(_ []api.FolderPoint, parts []api.FolderPart) {
+			for i := range parts {
+				if parts[i].Folder == one {
+					change(&parts[i], kept[two])
+				}
+			}
+		})
 	}
-	bob.want("a release key", bob.opens(b, r), api.NotFound)
-	_, err = api.FolderExtents.Call(t.Context(), bob.call, bob.in(b), api.FolderExtentsRequest{Revision: r, Count: 1})
-	bob.want("a ticket", err, api.NotFound)
-	_, err = api.ReadCheckpoint.Call(t.Context(), bob.call, bob.in(b), api.ReadCheckpointRequest{Pages: hashes})
-	bob.want("a page", err, api.NotFound)
-	_, err = api.FolderGrants.Call(t.Context(), bob.call, bob.in(b), api.Empty{})
-	bob.want("grants", err, api.NotFound)
-	bob.want("an entry", bob.commit(b.Write(b.Put("mine", r))), api.NotFound)
-	bob.want("the old grant, sent by the removed", bob.grant(first), api.NotFound)
-	ann.want("the old grant again", ann.grant(first), api.GrantInvalid)
-	bob.want("a release key", bob.opens(b, r), api.NotFound)
+	swap(func(p *api.FolderPart, other api.FolderPart) {
+		folder := p.Folder
+		*p = other
+		p.Folder = folder
+	})
+	fresh().alarmed("/one", "/one", journal.Foreign)
+	swap(func(p *api.FolderPart, other api.FolderPart) { *p = other })
+	if names, err := fresh().names("/one"); !errors.Is(err, drive.ErrAnswer) || len(names) != 0 {
+		t.Errorf("another folder's part: %v, %v", names, err)
+	}
+	// One entry comes from the sibling, or from another place.
+	swap(func(p *api.FolderPart, other api.FolderPart) { p.Entries[1] = other.Entries[1] })
+	fresh().alarmed("/one", "/one", journal.Foreign)
+	swap(func(p *api.FolderPart, _ api.FolderPart) { slices.Reverse(p.Entries) })
+	fresh().alarmed("/one", "/one", journal.Gap)
+	// Any bit of an entry, at places over its whole length.
+	size := len(kept[one].Entries[1])
+	for at := 3; at < size; at += max(1, size/40) {
+		swap(func(p *api.FolderPart, _ api.FolderPart) {
+			raw, err := id.Encoding.DecodeString(p.Entries[1])
+			if err != nil {
+				t.Error(err)
+			}
+			raw[at*3/4] ^= 1
+			p.Entries[1] = id.Encoding.EncodeToString(raw)
+		})
+		var alarm *drive.Alarm
+		if names, err := fresh().names("/one"); !errors.As(err, &alarm) || alarm.Path != "/one" || len(names) != 0 {
+			t.Fatalf("byte %d: %v, %v", at*3/4, names, err)
+		}
+	}
+	honest()
+	if names, err := fresh().names("/one"); err != nil || strings.Join(names, " ") != "a c" {
+		t.Errorf("unchanged: %v, %v", names, err)
+	}
 }
 
-// TestThreat16KnownRevision: a revision's id, once known, opens nothing from a folder of
-// one's own, neither to who never had a role nor to who had one.
-func TestThreat16KnownRevision(t *testing.T) {
-	ann, bob := newDriver(t), newDriver(t)
-	b, his := ann.root(), bob.root()
-	r := ann.put(b)
-	refers := func(what string) {
-		t.Helper()
-		bob.want(what, bob.commit(his.Write(his.Put("mine", r))), api.RevisionUnknown)
-		bob.want(what, bob.opens(his, r), api.NotFound)
+// TestThreat14DrivePlanted: an entry that a server invents is found by its signature, also
+// where it stands behind what a device knows already, and where it was made with the read key.
+func TestThreat14DrivePlanted(t *testing.T) {
+	a, _ := signedUp(t, "threat fourteen drive", "correct horse battery")
+	d := newDevice(t, a)
+	d.mkdir("/folder/inside")
+	folder := d.id("/folder")
+	keys := journal.NewKeys()
+	for name, pen := range map[string]journal.Pen{"strange keys": {Keys: keys}} {
+		lying(t, func(asked []api.FolderPoint, parts []api.FolderPart) {
+			for i := range parts {
+				p := &parts[i]
+				if p.Folder != folder {
+					continue
+				}
+				raw := plantedAfter(t, pen, p.Folder, p.Seq, journal.Hash(p.Hash))
+				p.Seq++
+				p.Hash = id.Bytes32(hashOf(raw))
+				p.Entries = append(p.Entries, id.Encoding.EncodeToString(raw))
+			}
+		})
+		t.Log(name)
+		newDevice(t, a).alarmed("/folder", "/folder", journal.Foreign)
+		d.again(a, true).alarmed("/folder", "/folder", journal.Foreign)
 	}
-	refers("a stranger")
-	ann.must(ann.grant(b.Grant(bob.Root.Account, journal.Reads, 1)))
-	ann.must(ann.grant(b.Grant(bob.Root.Account, journal.Nobody, 2)))
-	refers("who was removed")
-	ann.must(ann.grant(b.Grant(bob.Root.Account, journal.Reads, 3)))
-	copied := his.Write(his.Put("copy", r))
-	bob.must(bob.commit(copied))
-	his.Take(copied)
-	ann.must(ann.grant(b.Grant(bob.Root.Account, journal.Nobody, 4)))
-	bob.must(bob.opens(his, r)) // what was copied while it was allowed is the copier's own
-	bob.want("the shared folder", bob.opens(b, r), api.NotFound)
 }
+
+// plantedAfter is an entry that would be the next one, signed with keys of the server's own.
+func plantedAfter(t *testing.T, pen journal.Pen, folder id.Folder, seq int64, hash journal.Hash) []byte {
+	t.Helper()
+	anchor := journal.Anchor{Folder: folder, Epoch: 1, Public: pen.Keys.Public()}
+	opener := journal.NewOpener(1, pen.Keys.Read)
+	s := journal.Begin(anchor)
+	raw, err := journal.Found(anchor, pen)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for n := range seq {
+		if _, err := s.Apply(raw, opener); err != nil {
+			t.Fatal(err)
+		}
+		if raw, err = s.Write(pen, journal.PutFile(id.New[id.Entry](), someFile("planted "+string(rune('a'+n))))); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return raw
+}
+
+// TestThreat15DriveHidden: what a server leaves out is found: by pins where the whole
+// drive is shown as of yesterday, by the account's heads on a device that saw nothing yet,
+// by the parent's journal where a folder is said not to be there.
+func TestThreat15DriveHidden(t *testing.T) {
+	a, _ := signedUp(t, "threat fifteen drive", "correct horse battery")
+	d := newDevice(t, a)
+	d.mkdir("/folder/one")
+	d.mkdir("/folder/two")
+	d.mkdir("/folder/three")
+	if _, err := d.names("/folder"); err != nil {
+		t.Fatal(err)
+	}
+	folder, heads, root := d.id("/folder"), a.Root.Heads().ID, a.Root.RootFolder().ID
+	only := func(which id.Folder, change func(p *api.FolderPart)) {
+		lying(t, func(_ []api.FolderPoint, parts []api.FolderPart) {
+			for i := range parts {
+				if parts[i].Folder == which {
+					change(&parts[i])
+				}
+			}
+		})
+	}
+	// The newest entry of one folder: heads know of it.
+	only(folder, func(p *api.FolderPart) { back(t, p, 1) })
+	newDevice(t, a).alarmed("/folder", "/folder", journal.Rollback)
+	// All of the drive as of yesterday: a new device cannot know, but pins do.
+	lying(t, func(_ []api.FolderPoint, parts []api.FolderPart) {
+		for i := range parts {
+			back(t, &parts[i], 1)
+		}
+	})
+	d.again(a, false).alarmed("/folder", "(heads of all folders)", journal.Rollback)
+	// An entry in the middle, and one that is said to be there and is not given.
+	only(folder, func(p *api.FolderPart) { p.Entries = slices.Delete(p.Entries, 1, 2) })
+	newDevice(t, a).alarmed("/folder", "/folder", journal.Gap)
+	only(folder, func(p *api.FolderPart) { p.Seq++ })
+	newDevice(t, a).alarmed("/folder", "/folder", journal.Gap)
+	only(folder, func(p *api.FolderPart) { p.Entries = p.Entries[:len(p.Entries)-1] })
+	newDevice(t, a).alarmed("/folder", "/folder", journal.Gap)
+	// Whole folders.
+	only(folder, func(p *api.FolderPart) { *p = api.FolderPart{Folder: p.Folder, Missing: true} })
+	newDevice(t, a).alarmed("/folder", "/folder", journal.Missing)
+	d.again(a, true).alarmed("/folder", "/folder", journal.Missing)
+	only(root, func(p *api.FolderPart) { *p = api.FolderPart{Folder: p.Folder, Missing: true} })
+	newDevice(t, a).alarmed("/folder", "/", journal.Missing)
+	only(heads, func(p *api.FolderPart) { *p = api.FolderPart{Folder: p.Folder, Missing: true} })
+	newDevice(t, a).alarmed("/folder", "(heads of all folders)", journal.Missing)
+	lying(t, func(_ []api.FolderPoint, parts []api.FolderPart) {
+		for i := range parts {
+			parts[i] = api.FolderPart{Folder: parts[i].Folder, Missing: true}
+		}
+	})
+	d.again(a, true).alarmed("/folder", "(heads of all folders)", journal.Missing)
+	honest()
+	for _, after := range []*device{newDevice(t, a), d.again(a, false), d.again(a, true)} {
+		if names, err := after.names("/folder"); err != nil || len(names) != 3 {
+			t.Errorf("unchanged: %v, %v", names, err)
+		}
+	}
+}
+
+// TestThreat15DriveFork: two devices that are shown two versions find it out when they
+// are shown one again.
+func TestThreat15DriveFork(t *testing.T) {
+	a, _ := signedUp(t, "threat fifteen fork", "correct horse battery")
+	one, two := newDevice(t, a), newDevice(t, a)
+	one.mkdir("/folder")
+	if _, err := two.names("/folder"); err != nil {
+		t.Fatal(err)
+	}
+	play(t, evil{request: func(x *exchange) bool {
+		return x.is(api.CommitDrive.Info) && x.reply(http.StatusOK, api.CommitDriveResponse{Copies: []api.Node{}})
+	}})
+	one.mkdir("/folder/seen by one")
+	honest()
+	two.mkdir("/folder/seen by two")
+	two.mkdir("/folder/and more") // both journals go on: their ends alone would tell nothing
+	for _, cache := range []bool{true, false} {
+		one.again(a, cache).alarmed("/folder", "(heads of all folders)", journal.Fork)
+	}
+	// The forked folder alone: the heads agree, the folder does not.
+	folder := two.id("/folder")
+	keep := map[id.Folder]api.FolderPart{}
+	lying(t, func(asked []api.FolderPoint, parts []api.FolderPart) {
+		for i, p := range parts {
+			if asked[i].After == 0 {
+				keep[p.Folder] = p
+			}
+		}
+	})
+	if _, err := newDevice(t, a).names("/folder"); err != nil {
+		t.Fatal(err)
+	}
+	lying(t, func(_ []api.FolderPoint, parts []api.FolderPart) {
+		for i := range parts {
+			if p := &parts[i]; p.Folder == folder {
+				p.Hash[0] ^= 1
+			}
+		}
+	})
+	newDevice(t, a).alarmed("/folder", "/folder", journal.Fork)
+}
+
+func hashOf(raw []byte) journal.Hash { return sha256.Sum256(raw) }

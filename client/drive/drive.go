@@ -11,7 +11,11 @@ package drive
 
 import (
 	"context"
+	"crypto/ed25519"
 	"errors"
+	"math/rand/v2"
+	"sync"
+	"time"
 
 	"holdfast/api"
 	"holdfast/client/account"
@@ -40,67 +44,157 @@ func (i Item) Descriptor() *descriptor.Descriptor {
 	return i.Entry.Descriptor
 }
 
-// NewFile is a file to put.
-type NewFile struct {
-	Folder string // path of the folder it goes into, which is made if need be
-	// Descriptor is the file's; its Path is the name, and it has no versions. A live
-	// file of that name gets it as its newest version.
-	Descriptor descriptor.Descriptor
-}
-
-// MaxFiles is how many files one Put takes at most: so many fit one commit whatever
-// their names are.
-const MaxFiles = 4096
-
-// Result is what became of a change.
-type Result struct {
-	Copies  []api.Node // where the upload's blobs stand, if there was one
-	Notices []Notice   // what others' changes made of it
-}
-
-// Notice tells what became of one part of a change because of what others did
-// meanwhile.
-type Notice struct {
-	Path string // of the folder
-	journal.Notice
-}
-
 // Drive is the drive of one account. Its methods may be called by several goroutines;
 // they wait for each other.
-type Drive struct{}
+type Drive struct {
+	// Warn is told what is wrong on this machine and does no harm; may be nil.
+	Warn func(text string)
+	// Patience is how long calls are repeated while no answer comes; 0 is a minute.
+	Patience time.Duration
 
-var errLater = errors.New("drive: not built yet")
+	caller api.Caller
+	access account.Access
+	store  *store
+	now    func() time.Time
+
+	signing ed25519.PrivateKey
+
+	mu      sync.Mutex // guards what follows
+	folders map[id.Folder]*folder
+	root    *folder
+	heads   *folder
+	seen    seen
+	unsaved bool // seen has more than the disk
+	round   int  // each call reads anew what it looks at
+}
 
 // Open opens an account's drive. It asks the server nothing.
-func Open(a account.Access, dir home.Dir, caller api.Caller) (*Drive, error) { return nil, errLater }
-
-// Resolve finds what is at a path.
-func (d *Drive) Resolve(ctx context.Context, path string) (Item, error) { return Item{}, errLater }
-
-// List are the live entries of a folder, sorted by name as bytes.
-func (d *Drive) List(ctx context.Context, path string) ([]Item, error) { return nil, errLater }
-
-// Walk calls do for what is at a path and for everything live below it: a folder
-// before what is in it, siblings by name. It reads folders in batches.
-func (d *Drive) Walk(ctx context.Context, path string, do func(Item) error) error { return errLater }
-
-// Glob finds what fits a pattern: path.Match for each component, ** for any number of
-// folders. A component that is the name of something stands for itself.
-func (d *Drive) Glob(ctx context.Context, pattern string) ([]Item, error) { return nil, errLater }
-
-// Mkdir makes folders. With parents it makes those above them too, and what is there
-// already is good.
-func (d *Drive) Mkdir(ctx context.Context, paths []string, parents bool) (Result, error) {
-	return Result{}, errLater
+func Open(a account.Access, dir home.Dir, caller api.Caller) (*Drive, error) {
+	s, err := newStore(dir, a.Root)
+	if err != nil {
+		return nil, err
+	}
+	d := &Drive{caller: caller, access: a, store: s, now: time.Now, signing: a.Root.SigningKey()}
+	d.root, d.heads = derived(a.Root.RootFolder(), "/"), derived(a.Root.Heads(), heading)
+	d.folders = map[id.Folder]*folder{d.root.id: d.root, d.heads.id: d.heads}
+	d.seen, err = s.readSeen()
+	return d, err
 }
 
-// Remove puts files and folders into the trash of the folders in which they lie.
-func (d *Drive) Remove(ctx context.Context, paths []string) (Result, error) {
-	return Result{}, errLater
+// do is one call: what it looks at is read anew, and what was seen is kept, also where
+// the call fails.
+func (d *Drive) do(ctx context.Context, call func() error) error {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.round++
+	err := call()
+	if errors.Is(err, journal.ErrLocked) && !errors.As(err, new(*Alarm)) {
+		d.round++ // keys were changed between two requests: the parents say them now
+		err = call()
+	}
+	return errors.Join(err, d.save())
 }
 
-// Put puts files, MaxFiles at most, in one commit that closes the upload of their
-// contents; without an upload their revisions must be such that the drive holds.
-func (d *Drive) Put(ctx context.Context, files []NewFile, upload *api.DriveUpload) (Result, error) {
-	return Result{}, errLater
+// save keeps on disk what was seen.
+func (d *Drive) save() error {
+	var changed []*folder
+	for _, f := range d.folders {
+		if len(f.fresh) > 0 && f.state != nil && f.state.Head() == d.pinned(f) {
+			changed = append(changed, f)
+		}
+	}
+	if !d.unsaved && len(changed) == 0 {
+		return nil
+	}
+	return d.store.locked(func() error {
+		if err := d.merge(); err != nil {
+			return err
+		}
+		if err := d.store.writeSeen(d.seen); err != nil {
+			return err
+		}
+		d.unsaved = false
+		for _, f := range changed {
+			if err := d.store.write(f); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+}
+
+func (d *Drive) pinned(f *folder) journal.Head {
+	pin, _ := d.seen.pins.Get(f.id)
+	return pin
+}
+
+// merge takes in what another process of this machine saw meanwhile. That two of them
+// were shown different entries is an alarm as well.
+func (d *Drive) merge() error {
+	disk, err := d.store.readSeen()
+	if err != nil {
+		return err
+	}
+	for theirs := range disk.pins.All() {
+		mine, known := d.seen.pins.Get(theirs.Folder)
+		if known && mine.Seq > theirs.Seq {
+			continue
+		}
+		if err := d.seen.pins.Set(theirs); err != nil {
+			return d.byID(theirs.Folder).named(err)
+		}
+	}
+	for theirs := range disk.held.All() {
+		if mine, known := d.seen.held.Get(theirs.Folder); known && mine.Seq >= theirs.Seq {
+			continue
+		}
+		if err := d.seen.held.Set(theirs); err != nil {
+			return d.byID(theirs.Folder).named(err)
+		}
+	}
+	return nil
+}
+
+func (d *Drive) byID(f id.Folder) *folder {
+	if known, ok := d.folders[f]; ok {
+		return known
+	}
+	return &folder{id: f, path: "(a folder that was not looked at)"}
+}
+
+// patience of calls that get no answer.
+const (
+	defaultPatience = time.Minute
+	firstWait       = 200 * time.Millisecond
+	longestWait     = 5 * time.Second
+)
+
+// patient repeats a call that may be repeated while no answer comes.
+func patient[T any](ctx context.Context, d *Drive, call func() (T, error)) (T, error) {
+	most := d.Patience
+	if most == 0 {
+		most = defaultPatience
+	}
+	begun := time.Now()
+	for wait := firstWait; ; wait = min(2*wait, longestWait) {
+		res, err := call()
+		if err == nil || !errors.Is(err, api.ErrUnreachable) && !errors.Is(err, api.Unavailable) || time.Since(begun)+wait > most {
+			return res, err
+		}
+		if err := pause(ctx, wait); err != nil {
+			return res, err
+		}
+	}
+}
+
+// pause waits for about that long.
+func pause(ctx context.Context, d time.Duration) error {
+	t := time.NewTimer(d/2 + rand.N(d))
+	defer t.Stop()
+	select {
+	case <-t.C:
+		return nil
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
 }

@@ -29,6 +29,8 @@ type origin interface {
 	// revisions are records of some of these, of the first one at least.
 	revisions(ctx context.Context, want []id.Revision) (api.RevisionsPage, error)
 	extents(ctx context.Context, r id.Revision, from, count int) (api.ExtentsPage, error)
+	// apart splits entries into those that are asked for apart from each other.
+	apart(entries []descriptor.Descriptor, todo []int) [][]int
 }
 
 func newDownload(c *Client, report Report, from origin) *download {

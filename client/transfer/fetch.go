@@ -41,7 +41,7 @@ func (f *folders) args(folder id.Folder) api.Args {
 	return api.Args{Path: map[string]string{"folder": folder.String()}, Secret: f.d.token}
 }
 
-// revisions asks the folder of the first one for all that it holds of them.
+// revisions asks the folder of the first one for those of them that it is to hold.
 func (f *folders) revisions(ctx context.Context, want []id.Revision) (api.RevisionsPage, error) {
 	folder := f.of[want[0]]
 	here := slices.DeleteFunc(slices.Clone(want), func(r id.Revision) bool { return f.of[r] != folder })
@@ -51,6 +51,22 @@ func (f *folders) revisions(ctx context.Context, want []id.Revision) (api.Revisi
 func (f *folders) extents(ctx context.Context, r id.Revision, from, count int) (api.ExtentsPage, error) {
 	req := api.FolderExtentsRequest{Revision: r, From: from, Count: count}
 	return api.FolderExtents.Call(ctx, f.d.c.caller(), f.args(f.of[r]), req)
+}
+
+// apart groups entries by folder: each folder is asked for its own.
+func (f *folders) apart(entries []descriptor.Descriptor, todo []int) (groups [][]int) {
+	index := map[id.Folder]int{}
+	for _, i := range todo {
+		folder := f.of[entries[i].Content.Revision]
+		at, known := index[folder]
+		if !known {
+			at = len(groups)
+			index[folder] = at
+			groups = append(groups, nil)
+		}
+		groups[at] = append(groups[at], i)
+	}
+	return groups
 }
 
 func (d *Drive) download(report Report, files ...Held) *download {

@@ -549,3 +549,21 @@ func TestOpenedMayEndAReceive(t *testing.T) {
 		t.Errorf("%v, %d downloads, %v", err, s.Downloads(), s.states())
 	}
 }
+
+// TestStoppedBeforeTheFirstFile: a receive that is stopped while the server is asked
+// where the files are has not succeeded.
+func TestStoppedBeforeTheFirstFile(t *testing.T) {
+	t.Parallel()
+	s := newStage(t)
+	r := s.send(SendOptions{Paths: []string{s.makeTree()}})
+	ctx, cancel := context.WithCancel(t.Context())
+	s.Hook(func(w http.ResponseWriter, r *http.Request, serve http.HandlerFunc) {
+		if strings.HasSuffix(r.URL.Path, "/revisions") {
+			cancel() // and the answer comes too late
+		}
+		serve(w, r)
+	})
+	if _, err := s.c.Receive(ctx, r.Link, ReceiveOptions{Target: filepath.Join(s.dir, "out")}); !errors.Is(err, context.Canceled) {
+		t.Errorf("have %v", err)
+	}
+}

@@ -194,20 +194,36 @@ func (v *save) run(ctx context.Context, todo []int) error {
 	return err
 }
 
+// fetch asks for some revisions after others, of several folders at once, and fetches
+// what it is told of them.
 func (v *save) fetch(ctx context.Context, todo []int) error {
-	g, ctx := errgroup.WithContext(ctx)
+	g, under := errgroup.WithContext(ctx)
 	g.SetLimit(savers)
-	for len(todo) > 0 && ctx.Err() == nil {
-		left, err := v.portion(ctx, g, todo)
-		if err != nil {
-			if failed := context.Cause(ctx) != nil; failed {
-				break
+	var askers errgroup.Group
+	askers.SetLimit(inFlight)
+	for _, some := range v.d.origin.apart(v.entries, todo) {
+		askers.Go(func() error {
+			for len(some) > 0 && under.Err() == nil {
+				left, err := v.portion(under, g, some)
+				if err != nil {
+					return err
+				}
+				some = left
 			}
-			return errors.Join(err, g.Wait())
-		}
-		todo = left
+			return nil
+		})
 	}
-	return g.Wait()
+	asked := askers.Wait()
+	if err := g.Wait(); err != nil {
+		if errors.Is(asked, err) {
+			return err // which ended the asking too
+		}
+		return errors.Join(err, asked)
+	}
+	if cause := context.Cause(ctx); cause != nil {
+		return cause // what was under way may have come to its end all the same
+	}
+	return asked
 }
 
 // portion asks for as many revisions as one answer holds, starts to fetch them,

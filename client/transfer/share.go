@@ -107,7 +107,7 @@ func (s *Share) list(ctx context.Context, record link.Record, page *api.Revision
 	if err != nil {
 		return err
 	}
-	rev.from = byKey{s}
+	rev.from = byKey{linked{s}}
 	var text bytes.Buffer
 	text.Grow(int(content.Size))
 	if err := s.pour(ctx, rev, &text); err != nil {
@@ -186,12 +186,10 @@ func (l linked) extents(ctx context.Context, r id.Revision, from, count int) (ap
 	return api.GetExtents.Call(ctx, l.s.c.caller(), handleArgs(l.s.link.Handle), req)
 }
 
-// byKey is a link of which only the listing can be had: by its key, without a session.
-type byKey struct{ s *Share }
+func (linked) apart(_ []descriptor.Descriptor, todo []int) [][]int { return [][]int{todo} }
 
-func (b byKey) revisions(context.Context, []id.Revision) (api.RevisionsPage, error) {
-	return api.RevisionsPage{}, fmt.Errorf("%w (the listing has one record)", ErrAnswer)
-}
+// byKey is a link of which only the listing can be had: by its key, without a session.
+type byKey struct{ linked }
 
 func (b byKey) extents(ctx context.Context, r id.Revision, from, count int) (api.ExtentsPage, error) {
 	req := api.ExtentsRequest{Auth: id.Bytes32(b.s.keys.Auth), Revision: r, From: from, Count: count}

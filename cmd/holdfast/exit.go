@@ -9,8 +9,10 @@ import (
 	"holdfast/api"
 	"holdfast/client/account"
 	"holdfast/client/blobs"
+	"holdfast/client/drive"
 	"holdfast/client/fleet"
 	"holdfast/client/home"
+	"holdfast/client/mirror"
 	"holdfast/client/source"
 	"holdfast/client/transfer"
 	"holdfast/format/descriptor"
@@ -22,7 +24,7 @@ import (
 )
 
 const description = "Sends files encrypted on this machine, kept by two independent operators under different laws, as a link that carries the key. " +
-	"Exit codes: 0 done, 1 failed, 2 usage, 3 not found, 4 wrong or missing key or password, 5 removed or expired, 6 damaged or altered, 7 over a limit, 8 not reachable."
+	"Exit codes: 0 done, 1 failed, 2 usage, 3 not found, 4 wrong or missing key or password, 5 removed or expired, 6 damaged or altered, 7 over a limit, 8 not reachable, 9 the drive is not as it was seen before."
 
 // Exit codes.
 const (
@@ -35,6 +37,7 @@ const (
 	exitIntegrity   = 6
 	exitLimit       = 7
 	exitUnreachable = 8
+	exitAlarm       = 9
 )
 
 // usageError is a command line that is not understood.
@@ -50,6 +53,7 @@ var codes = []struct {
 	err  error
 	code int
 }{
+	{drive.ErrAnswer, exitIntegrity}, {drive.ErrPins, exitIntegrity},
 	{transfer.ErrIntegrity, exitIntegrity},
 	{transfer.ErrAnswer, exitIntegrity},
 	{blobs.ErrDamaged, exitIntegrity},
@@ -66,15 +70,18 @@ var codes = []struct {
 	{api.CodeNeeded, exitKey}, {api.CodeWrong, exitKey}, {keys.ErrPhraseWords, exitKey}, {keys.ErrPhraseChecksum, exitKey}, {api.NewCodeWrong, exitKey},
 
 	{api.NotFound, exitNotFound}, {api.UploadUnknown, exitNotFound}, {api.BlobUnknown, exitNotFound},
+	{drive.ErrNotFound, exitNotFound}, {drive.ErrNotTrashed, exitNotFound}, {drive.ErrVersion, exitNotFound},
 	{source.ErrMissing, exitNotFound}, {home.ErrUnknownSend, exitNotFound},
 
-	{transfer.ErrLimit, exitLimit}, {api.OverLimit, exitLimit}, {api.NoCapacity, exitLimit},
+	{transfer.ErrLimit, exitLimit}, {api.OverLimit, exitLimit}, {api.OverQuota, exitLimit}, {api.NoCapacity, exitLimit},
 	{descriptor.ErrBundle, exitLimit}, {seal.ErrLength, exitLimit}, // of a send: what comes otherwise is an integrity failure
 
 	{blobs.ErrNoCopies, exitUnreachable}, {blobs.ErrNoCopy, exitUnreachable}, {blobs.ErrPlacement, exitUnreachable},
 	{server.ErrAway, exitUnreachable}, {api.ErrUnreachable, exitUnreachable}, {api.Unavailable, exitUnreachable}, {api.NoPlacement, exitUnreachable},
 
+	{descriptor.ErrPath, exitUsage}, {drive.ErrDepth, exitUsage}, {drive.ErrPattern, exitUsage},
 	{link.ErrURL, exitUsage}, {transfer.ErrServer, exitUsage}, {transfer.ErrNotOne, exitUsage}, {keys.ErrName, exitUsage},
+	{mirror.ErrFolder, exitUsage}, {mirror.ErrNotFolder, exitUsage},
 }
 
 func exitCode(err error) int {
@@ -86,6 +93,8 @@ func exitCode(err error) int {
 		return exitUsage
 	case errors.As(err, new(*keys.WordError)):
 		return exitKey
+	case errors.As(err, new(*drive.Alarm)):
+		return exitAlarm
 	}
 	for _, c := range codes {
 		if errors.Is(err, c.err) {
@@ -124,6 +133,9 @@ func (g *goesOn) Unwrap() error { return g.err }
 // explain adds to some errors what they mean here, what is safe and what to do.
 func explain(err error) string {
 	text := words(err)
+	if errors.As(err, new(*drive.Alarm)) {
+		return text + "\n" + alarmAdvice
+	}
 	var on *goesOn
 	for _, a := range advice {
 		if !errors.Is(err, a.err) {
@@ -140,6 +152,9 @@ func explain(err error) string {
 	}
 	return text
 }
+
+// alarmAdvice follows on an alarm.
+const alarmAdvice = "Nothing was taken over or changed. Either the service lost or changed something of your drive, or somebody did in its name. Compare with another of your devices, and ask the operator before you go on."
 
 // words is what an error says, where its own words are those of the format.
 func words(err error) string {
@@ -170,6 +185,8 @@ var advice = []struct {
 	{api.NewCodeWrong, "Nothing was changed. Check the secret in the device, and the clocks.", ""},
 	{api.NameTaken, "Nothing was made. Choose another name, or leave it out to be offered one.", ""},
 	{api.RateLimited, "Nothing was changed.", ""},
+	{api.OverQuota, "Nothing was published. 'holdfast du' shows what takes room; the trash and older versions count.", ""},
+	{drive.ErrUnknown, "'holdfast ls' shows what is there.", ""},
 	{api.WrongKey, "If the link has a password, check it; else copy the link again, to its very end.", ""},
 	{source.ErrMissing, "Nothing was published.", ""},
 	{source.ErrUnreadable, "Nothing was published.", ""},

@@ -10,11 +10,13 @@ import (
 
 	"holdfast/api"
 	"holdfast/client/blobs"
+	"holdfast/client/drive"
 	"holdfast/client/home"
 	"holdfast/client/source"
 	"holdfast/client/target"
 	"holdfast/client/transfer"
 	"holdfast/format/descriptor"
+	"holdfast/format/journal"
 	"holdfast/format/link"
 	"holdfast/format/seal"
 )
@@ -66,6 +68,14 @@ func TestExitCodes(t *testing.T) {
 		"no placement":                  {problem(api.NoPlacement), 8},
 		"no two nodes":                  {fmt.Errorf("x: %w", blobs.ErrNoCopies), 8},
 		"no copy":                       {blobs.ErrNoCopy, 8},
+		"a drive that goes back":        {fmt.Errorf("x: %w", &drive.Alarm{Path: "/a", Alarm: &journal.Alarm{Kind: journal.Rollback}}), 9},
+		"an alarm with a lost answer":   {errors.Join(&drive.Alarm{Path: "/a", Alarm: &journal.Alarm{Kind: journal.Missing}}, api.ErrUnreachable), 9},
+		"nothing of this name":          {&drive.Error{Path: "/a", Err: drive.ErrNotFound}, 3},
+		"nothing in the trash":          {&drive.Error{Path: "/a", Err: drive.ErrNotTrashed}, 3},
+		"a path that is none":           {&drive.Error{Path: "/..", Err: descriptor.ErrPath}, 2},
+		"over quota":                    {problem(api.OverQuota), 7},
+		"nobody knows":                  {fmt.Errorf("%w: %w", drive.ErrUnknown, api.ErrUnreachable), 8},
+		"damaged pins":                  {drive.ErrPins, 6},
 	} {
 		t.Run(name, func(t *testing.T) {
 			if have := exitCode(c.err); have != c.want {
@@ -90,6 +100,8 @@ func TestMessagesSayWhatToDo(t *testing.T) {
 		"none put from a pipe": {blobs.ErrNoCopies, "Nothing was published", "kept"},
 		"closed":               {api.NewProblem(api.UploadClosed, ""), "begins anew", "kept"},
 		"too many":             {fmt.Errorf("%w: 300000 entries", descriptor.ErrBundle), "Send them in parts", "descriptor"},
+		"an alarm":             {&drive.Alarm{Path: "/a\x1bb", Alarm: &journal.Alarm{Kind: journal.Rollback}}, `/a\u{1B}b`, "\x1b"},
+		"what to do then":      {&drive.Alarm{Path: "/a", Alarm: &journal.Alarm{Kind: journal.Fork}}, "ask the operator before you go on", ""},
 		"too large":            {&source.Error{Local: "big", Err: seal.ErrLength}, "big: too large", "stream"},
 	} {
 		t.Run(name, func(t *testing.T) {

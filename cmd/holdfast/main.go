@@ -28,6 +28,22 @@ type cli struct {
 	Factor   factorCmd   `cmd:"" name:"2fa" help:"Second factor: codes that a device shows."`
 	Account  accountCmd  `cmd:"" help:"Rename, export or erase the account."`
 
+	Ls       lsCmd       `cmd:"" help:"List folders of the drive."`
+	Tree     treeCmd     `cmd:"" help:"Show everything below a folder of the drive."`
+	Find     findCmd     `cmd:"" help:"Find files and folders of the drive."`
+	Du       duCmd       `cmd:"" help:"Add up what files and folders of the drive take."`
+	Mkdir    mkdirCmd    `cmd:"" help:"Make folders in the drive."`
+	Cp       cpCmd       `cmd:"" help:"Copy within the drive; no content moves."`
+	Mv       mvCmd       `cmd:"" help:"Move and rename within the drive."`
+	Rm       rmCmd       `cmd:"" help:"Put files and folders into the trash."`
+	Trash    trashCmd    `cmd:"" help:"List the trash, or empty it."`
+	Restore  restoreCmd  `cmd:"" help:"Take things out of the trash."`
+	Versions versionsCmd `cmd:"" help:"List what a file was before, and bring it back."`
+	Put      putCmd      `cmd:"" help:"Put files into the drive."`
+	Get      getCmd      `cmd:"" help:"Get files out of the drive."`
+	Cat      catCmd      `cmd:"" help:"Write files of the drive to stdout."`
+	Sync     syncCmd     `cmd:"" help:"Make a folder of the drive what one of this machine is."`
+
 	Dev     devCmd     `cmd:"" help:"Run a whole service on this machine."`
 	Server  serverCmd  `cmd:"" help:"Run the server (control plane)."`
 	Node    nodeCmd    `cmd:"" help:"Lend storage."`

@@ -248,6 +248,7 @@ type loader struct {
 	lastH id.Folder
 	known int64 // entries so far
 	heads int64
+	room  int64 // entries for which room may be made before they are there
 }
 
 func (l *loader) page(key ReadKey, sealed []byte, hash Hash, i, n int) error {
@@ -258,7 +259,12 @@ func (l *loader) page(key ReadKey, sealed []byte, hash Hash, i, n int) error {
 	if err != nil {
 		return err
 	}
-	r := wire.NewReader(plain, MaxPage, true)
+	return l.plain(plain, i)
+}
+
+// plain takes in page i, opened.
+func (l *loader) plain(page []byte, i int) error {
+	r := wire.NewReader(page, MaxPage, true)
 	m := r.Map()
 	for m.Next() {
 		switch m.Key {
@@ -360,6 +366,9 @@ func (l *loader) begin() error {
 		l.state.enter(s.start(), at)
 	}
 	l.state.chain.Seq, l.state.chain.Hash = f.Seq, f.Hash
+	if n := min(f.States, l.room); n > 0 {
+		l.state.entries, l.state.names, l.state.held = make(map[id.Entry]*Entry, n), make(map[string]*Entry, n), make(map[id.Revision]int32, n)
+	}
 	return nil
 }
 

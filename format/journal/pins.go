@@ -4,6 +4,7 @@ import (
 	"crypto/sha256"
 	"fmt"
 	"iter"
+	"maps"
 	"slices"
 
 	"holdfast/format/id"
@@ -38,6 +39,9 @@ func (p *Pins) Forget(folder id.Folder) { delete(p.heads, folder) }
 
 // Len is how many folders are pinned.
 func (p *Pins) Len() int { return len(p.heads) }
+
+// All are the pins, in no order.
+func (p *Pins) All() iter.Seq[Head] { return maps.Values(p.heads) }
 
 // Check holds a head that is claimed, or was verified, against the pin. Seq 0
 // says that there is no journal. A head beyond the pin passes: that it follows

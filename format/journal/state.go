@@ -5,6 +5,7 @@ import (
 	"iter"
 	"maps"
 	"slices"
+	"strings"
 
 	"holdfast/format/descriptor"
 	"holdfast/format/id"
@@ -177,7 +178,20 @@ func (s *State) All() iter.Seq[*Entry] { return maps.Values(s.entries) }
 
 // List are the live entries, sorted by name as bytes.
 func (s *State) List() []*Entry {
-	return slices.SortedFunc(maps.Values(s.names), func(a, b *Entry) int { return cmp.Compare(a.Name(), b.Name()) })
+	type named struct {
+		name string // beside the entry: sorting would look for it in memory each time
+		e    *Entry
+	}
+	all := make([]named, 0, len(s.names))
+	for name, e := range s.names {
+		all = append(all, named{name, e})
+	}
+	slices.SortFunc(all, func(a, b named) int { return strings.Compare(a.name, b.name) })
+	out := make([]*Entry, len(all))
+	for i := range all {
+		out[i] = all[i].e
+	}
+	return out
 }
 
 // Trash are the entries in the trash, those that came first before others.
