@@ -18,6 +18,12 @@ var ErrEmpty = errors.New("the folder that the link opens is empty")
 // maxLinkFolders bounds the folders that a link is followed into, as a bundle's are.
 const maxLinkFolders = 1 << 18
 
+// unanswered is the error of a call, which says nothing of what was shared.
+type unanswered struct{ error }
+
+// Unwrap is the call's error.
+func (u unanswered) Unwrap() error { return u.error }
+
 // shelf is a folder below a link, or the link's own.
 type shelf struct {
 	path   string // below the link's folder; "" is that
@@ -160,6 +166,9 @@ func (s *Share) take(ctx context.Context, f *shelf, part api.FolderPart) error {
 		name = s.folderOf.Name
 	}
 	bad := func(err error) error {
+		if open := (unanswered{}); errors.As(err, &open) {
+			return open.error
+		}
 		if errors.Is(err, journal.ErrLocked) {
 			return fmt.Errorf("%s: its keys were changed since the link was made: ask for a new link (%w)", descriptor.Display(name), err)
 		}
@@ -243,7 +252,7 @@ func (s *Share) page(ctx context.Context, f *shelf, hash journal.Hash) ([]byte, 
 		return api.LinkCheckpoint.Call(ctx, s.c.caller(), args, api.LinkCheckpointRequest{Session: s.Session(), Pages: []id.Bytes32{id.Bytes32(hash)}})
 	})
 	if err != nil {
-		return nil, err
+		return nil, unanswered{err}
 	}
 	if len(res.Pages) != 1 {
 		return nil, fmt.Errorf("%w (a page of the checkpoint)", ErrAnswer)
@@ -259,7 +268,7 @@ func (s *Share) bridge(ctx context.Context, f *shelf, from, to journal.Head) err
 			return api.LinkFolders.Call(ctx, s.c.caller(), handleArgs(s.link.Handle), req)
 		})
 		if err != nil {
-			return err
+			return unanswered{err}
 		}
 		if len(res.Folders) != 1 || len(res.Folders[0].Entries) == 0 {
 			return fmt.Errorf("%w: the entries from %d to %d", journal.Gap, from.Seq, to.Seq)
