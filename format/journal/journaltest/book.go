@@ -30,6 +30,12 @@ func Found(t testing.TB) (*Book, []byte) {
 	return b, raw
 }
 
+// Again is the same folder as somebody has it who was given its keys and saw nothing yet.
+func (b *Book) Again() *Book {
+	anchor := journal.Anchor{Folder: b.Place.Folder, Epoch: b.Place.Epoch, Public: b.Place.Keys.Public()}
+	return &Book{t: b.t, Place: b.Place, State: journal.Begin(anchor), opener: journal.NewOpener(b.Place.Epoch, b.Place.Keys.Read)}
+}
+
 func (b *Book) must(err error) {
 	b.t.Helper()
 	if err != nil {

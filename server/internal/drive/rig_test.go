@@ -34,7 +34,13 @@ type rig struct {
 
 func newRig(t *testing.T) *rig {
 	t.Helper()
-	s, err := store.Open(t.Context(), filepath.Join(t.TempDir(), "holdfast.db"))
+	return newRigAt(t, filepath.Join(t.TempDir(), "holdfast.db"))
+}
+
+// newRigAt is one on the database at that place.
+func newRigAt(t *testing.T, place string) *rig {
+	t.Helper()
+	s, err := store.Open(t.Context(), place)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -43,17 +49,29 @@ func newRig(t *testing.T) *rig {
 			t.Error(err)
 		}
 	})
-	_, key, err := ed25519.GenerateKey(nil)
-	if err != nil {
-		t.Fatal(err)
-	}
 	r := &rig{T: t, store: s, fleet: servertest.NewFleet(t, 3), clock: servertest.NewClock()}
 	storetest.Admit(t, s, r.fleet.Nodes...)
-	limits := upload.Limits{UploadBytes: 1 << 30, DefaultDays: 7, Days: 30, Downloads: 100, ReservedBytes: 1 << 40, AccountBytes: quota}
-	r.uploads = upload.New(s, r.fleet.Uploads(), key, limits, r.clock.Now)
-	r.links = share.New(s, r.fleet.Links(), key, r.clock.Now)
-	r.Service = drive.New(s, r.uploads, r.fleet.Links(), key, quota, r.clock.Now)
+	r.serve()
 	return r
+}
+
+// another is another server on the same database, at that place.
+func (r *rig) another(place string) *rig {
+	r.Helper()
+	s, err := store.Open(r.Context(), place)
+	r.must(err)
+	r.Cleanup(func() { r.must(s.Close()) })
+	other := &rig{T: r.T, store: s, fleet: r.fleet, clock: r.clock}
+	other.serve()
+	return other
+}
+
+func (r *rig) serve() {
+	key := ed25519.NewKeyFromSeed(make([]byte, ed25519.SeedSize))
+	limits := upload.Limits{UploadBytes: 1 << 30, DefaultDays: 7, Days: 30, Downloads: 100, ReservedBytes: 1 << 40, AccountBytes: quota}
+	r.uploads = upload.New(r.store, r.fleet.Uploads(), key, limits, r.clock.Now)
+	r.links = share.New(r.store, r.fleet.Links(), key, r.clock.Now)
+	r.Service = drive.New(r.store, r.uploads, r.fleet.Links(), key, quota, r.clock.Now)
 }
 
 func (r *rig) must(err error) {

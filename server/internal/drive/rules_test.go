@@ -249,8 +249,9 @@ func TestErasedAccount(t *testing.T) {
 
 // TestManyAtOneHead: of many commits that follow one entry, one is in, and the others
 // are told that the head moved.
-func TestManyAtOneHead(t *testing.T) {
-	r := newRig(t)
+func TestManyAtOneHead(t *testing.T) { manyAtOneHead(t, newRig(t)) }
+
+func manyAtOneHead(t *testing.T, r *rig) {
 	ann := r.account()
 	root := r.root(ann)
 	files := r.put(ann, root, 5000)
