@@ -31,6 +31,10 @@ var (
 		ID: "getAccount", Method: "GET", Path: "/api/v1/account", Auth: AuthAccount, Timeout: callTimeout,
 		Summary: "The session's account, and all of its sessions.",
 		Codes:   []Code{AccountSessionOver}}}
+	GetIdentity = Endpoint[Empty, IdentityView]{Info{
+		ID: "getIdentity", Method: "GET", Path: "/api/v1/accounts/{account}/identity", Auth: AuthAccount, Timeout: callTimeout,
+		Summary: "The signed public identity of an account, by its handle. Whoever asks holds it against a contact code or a pin.",
+		Codes:   []Code{AccountSessionOver, NotFound}}}
 	EndSession = Endpoint[Empty, Empty]{Info{
 		ID: "endSession", Method: "DELETE", Path: "/api/v1/account/sessions/{session}", Auth: AuthAccount, Timeout: callTimeout,
 		Summary: "End one of the account's sessions.",
@@ -268,4 +272,9 @@ type AccountExport struct {
 type EraseAccountRequest struct {
 	Proof AccountProof `json:"proof"`
 	Name  string       `json:"name"`
+}
+
+// IdentityView is an account's public identity, an envelope (docs/format.md §14).
+type IdentityView struct {
+	Identity string `json:"identity"`
 }

@@ -2,10 +2,6 @@ package api
 
 import "holdfast/format/id"
 
-// maxMessage is the greatest sealed message: an invitation takes less than 1 KiB, and
-// its sealing for the post-quantum half of X-Wing 1.2 KiB.
-const maxMessage = 12 << 10
-
 // Endpoints of messages between accounts.
 var (
 	SendMessage = Endpoint[SendMessageRequest, Empty]{Info{
@@ -28,7 +24,8 @@ type SendMessageRequest struct {
 	To id.Account `json:"to"`
 	// Message is the id, drawn by the sender: the same one again is kept once.
 	Message id.Message `json:"message"`
-	Sealed  string     `json:"sealed"`
+	// Sealed is the envelope, 8 KiB at most: an invitation takes less than 3 KiB.
+	Sealed string `json:"sealed"`
 }
 
 // MessageList has at most 100: an account keeps no more at a time.

@@ -15,7 +15,7 @@ import (
 var floors = map[string]int{
 	"format/id": 0, "format/pad": 0, "format/kdf": 0, "format/wire": 0, "format/work": 0, "format/internal": 0,
 	"format/seal": 1, "format/blob": 1,
-	"format/descriptor": 2, "format/link": 2, "format/ticket": 2, "format/password": 2, "format/keys": 2, "format/journal": 2, "format/opaque": 2,
+	"format/descriptor": 2, "format/link": 2, "format/ticket": 2, "format/password": 2, "format/keys": 2, "format/journal": 2, "format/opaque": 2, "format/invite": 2,
 	"api":    3,
 	"certs":  3,
 	"client": 4, "node": 4, "server": 4,
@@ -32,6 +32,7 @@ var sealedOff = map[string][]string{
 	"server/internal/upload":    {"net/http", "holdfast/server/internal/store", "holdfast/server/internal/httpapi", "database/sql"},
 	"server/internal/share":     {"net/http", "holdfast/server/internal/store", "holdfast/server/internal/httpapi", "database/sql"},
 	"server/internal/account":   {"net/http", "holdfast/server/internal/store", "holdfast/server/internal/httpapi", "database/sql"},
+	"server/internal/message":   {"net/http", "holdfast/server/internal/store", "holdfast/server/internal/httpapi", "database/sql"},
 	"server/internal/drive":     {"net/http", "holdfast/server/internal/store", "holdfast/server/internal/httpapi", "database/sql"},
 	"server/internal/fleet":     {"net/http", "holdfast/server/internal/store", "holdfast/server/internal/httpapi", "database/sql"},
 	"server/internal/placement": {"net/http", "holdfast/server/internal/store", "holdfast/server/internal/httpapi", "database/sql"},

@@ -18,6 +18,7 @@ import (
 	"holdfast/server/internal/httpapi"
 	"holdfast/server/internal/lock"
 	"holdfast/server/internal/loop"
+	"holdfast/server/internal/message"
 	"holdfast/server/internal/share"
 	"holdfast/server/internal/store"
 	"holdfast/server/internal/upload"
@@ -102,11 +103,12 @@ func (s *Server) open() (err error) {
 	if err != nil {
 		return err
 	}
+	messages := message.New(s.store, s.cfg.Now)
 	drives := drive.New(s.store, uploads, shareFleet{s.fleet}, signing.Ticket, s.cfg.Limits.AccountBytes, s.cfg.Now)
-	s.sweep = s.newSweep(uploads, links, accounts, drives)
+	s.sweep = s.newSweep(uploads, links, accounts, messages, drives)
 	mux := http.NewServeMux()
 	mux.Handle("/api/", httpapi.New(httpapi.Config{
-		Uploads: uploads, Links: links, Accounts: accounts, Drives: drives, Fleet: s.fleet, Software: s.cfg.Software, Log: s.cfg.Log,
+		Uploads: uploads, Links: links, Accounts: accounts, Messages: messages, Drives: drives, Fleet: s.fleet, Software: s.cfg.Software, Log: s.cfg.Log,
 	}))
 	if err := s.addPages(mux); err != nil {
 		return err
@@ -115,7 +117,7 @@ func (s *Server) open() (err error) {
 	return nil
 }
 
-func (s *Server) newSweep(uploads *upload.Service, links *share.Service, accounts *account.Service, drives *drive.Service) *loop.Loop {
+func (s *Server) newSweep(uploads *upload.Service, links *share.Service, accounts *account.Service, messages *message.Service, drives *drive.Service) *loop.Loop {
 	return loop.New("sweep", s.store, s.cfg.Now, s.cfg.Log,
 		loop.Step{Name: "expire links", Run: links.ExpireLinks},
 		loop.Step{Name: "finish used-up links", Run: links.FinishLinks},
@@ -124,6 +126,7 @@ func (s *Server) newSweep(uploads *upload.Service, links *share.Service, account
 		loop.Step{Name: "drop sessions", Run: links.DropSessions},
 		loop.Step{Name: "drop tries", Run: links.DropTries},
 		loop.Step{Name: "drop leftovers of accounts", Run: accounts.DropLeftovers},
+		loop.Step{Name: "drop old messages", Run: messages.DropOld},
 		loop.Step{Name: "remove what lay in dropped folders", Run: drives.DropFolders},
 		loop.Step{Name: "forget pages that no entry names", Run: drives.DropPages},
 		loop.Step{Name: "forget answers to commits", Run: drives.ForgetAnswers},

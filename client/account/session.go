@@ -153,3 +153,6 @@ func (c *Client) Erase(ctx context.Context, o Owner) error {
 		return err
 	})
 }
+
+// Caller makes calls of the account's server.
+func (c *Client) Caller() api.Caller { return c.caller }

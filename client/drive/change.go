@@ -36,6 +36,7 @@ type change struct {
 	forget []id.Folder          // that end
 	upload *api.DriveUpload
 	from   []api.LinkSource // links that open what is put
+	grants [][]byte
 }
 
 type nameKey struct {

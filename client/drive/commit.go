@@ -260,6 +260,9 @@ func (d *Drive) send(ctx context.Context, w *written) ([]api.Node, error) {
 	for _, raw := range w.entries {
 		req.Entries = append(req.Entries, id.Encoding.EncodeToString(raw))
 	}
+	for _, raw := range w.grants {
+		req.Grants = append(req.Grants, id.Encoding.EncodeToString(raw))
+	}
 	res, err := patient(ctx, d, func() (api.CommitDriveResponse, error) {
 		return api.CommitDrive.Call(ctx, d.caller, d.args(), req)
 	})

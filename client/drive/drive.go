@@ -52,6 +52,13 @@ type Drive struct {
 	// Patience is how long calls are repeated while no answer comes; 0 is a minute.
 	Patience time.Duration
 
+	// Member gives the signing key of an account that is known, nil for others: entries
+	// that name a known one must be signed by it. May be nil.
+	Member func(id.Account) ed25519.PublicKey
+	// Renewals gives invitations that wait for the account, where keys of a folder that
+	// somebody shares are no longer the present ones. May be nil.
+	Renewals func(context.Context) ([]Renewal, error)
+
 	caller api.Caller
 	access account.Access
 	store  *store
@@ -64,6 +71,7 @@ type Drive struct {
 	root    *folder
 	heads   *folder
 	seen    seen
+	mounts  []mount
 	unsaved bool // seen has more than the disk
 	round   int  // each call reads anew what it looks at
 }
@@ -77,9 +85,17 @@ func Open(a account.Access, dir home.Dir, caller api.Caller) (*Drive, error) {
 	d := &Drive{caller: caller, access: a, store: s, now: time.Now, signing: a.Root.SigningKey()}
 	d.root, d.heads = derived(a.Root.RootFolder(), "/"), derived(a.Root.Heads(), heading)
 	d.folders = map[id.Folder]*folder{d.root.id: d.root, d.heads.id: d.heads}
+	mounts, err := s.readShared()
+	if err != nil {
+		return nil, err
+	}
+	d.mount(mounts)
 	d.seen, err = s.readSeen()
 	return d, err
 }
+
+// Caller makes calls of the drive's server.
+func (d *Drive) Caller() api.Caller { return d.caller }
 
 // do is one call: what it looks at is read anew, and what was seen is kept, also where
 // the call fails.
@@ -88,8 +104,18 @@ func (d *Drive) do(ctx context.Context, call func() error) error {
 	defer d.mu.Unlock()
 	d.round++
 	err := call()
-	if errors.Is(err, journal.ErrLocked) && !errors.As(err, new(*Alarm)) {
-		d.round++ // keys were changed between two requests: the parents say them now
+	// Keys were changed between two requests: the parents say them now, one level after
+	// another, or an invitation does.
+	for tried := map[string]bool{}; errors.Is(err, journal.ErrLocked) && !errors.As(err, new(*Alarm)); {
+		var at *Error
+		if !errors.As(err, &at) || tried[at.Path] {
+			break
+		}
+		tried[at.Path] = true
+		d.round++
+		if _, failed := d.renew(ctx); failed != nil {
+			return errors.Join(err, failed, d.save())
+		}
 		err = call()
 	}
 	return errors.Join(err, d.save())

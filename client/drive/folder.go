@@ -14,7 +14,8 @@ import (
 type folder struct {
 	id     id.Folder
 	path   string
-	parent *folder // nil for the root and for heads
+	parent *folder // nil for the root, for heads and for what others share
+	shared bool    // a folder of somebody else, at the top of what they share
 	anchor journal.Anchor
 	place  journal.Place // the keys of the anchor's epoch
 	opener *journal.Opener
@@ -91,7 +92,7 @@ func (d *Drive) child(f *folder, e *journal.Entry) (*folder, error) {
 	c.parent, c.anchor = f, e.Child.Anchor()
 	c.place = journal.Place{Folder: c.id, Epoch: e.Child.Epoch, Keys: sealed}
 	if c.opener == nil {
-		c.opener = journal.NewOpener(c.place.Epoch, sealed.Read)
+		c.opener = d.newOpener(c.place.Epoch, sealed.Read)
 	}
 	c.opener.Learn(c.place.Epoch, sealed.Read)
 	d.folders[c.id] = c

@@ -18,8 +18,8 @@ import (
 	"holdfast/format/wire"
 )
 
-// ErrNotAdmin: only who administers a folder makes links to it.
-var ErrNotAdmin = errors.New("only who administers the folder may do this")
+// ErrLinkAdmin: the keys at hand do not administer the folder.
+var ErrLinkAdmin = errors.New("only who administers a folder makes links to it")
 
 // rootName is how a link calls the root.
 const rootName = "Drive"
@@ -104,7 +104,7 @@ func (d *Drive) linkFolder(f *folder, i Item, spec *api.DriveLinkSpec) (link.Rec
 		return link.Record{}, err
 	}
 	if at.Keys.Admin.IsZero() {
-		return link.Record{}, &Error{f.path, ErrNotAdmin}
+		return link.Record{}, &Error{f.path, ErrLinkAdmin}
 	}
 	grant, err := journal.Grant{Folder: f.id, Link: &spec.Handle, Role: journal.Reads, Epoch: at.Epoch, Serial: 1}.Seal(at.Keys.Admin)
 	if err != nil {

@@ -119,7 +119,18 @@ func (d *Drive) known(names []string, enter bool) (place, error) {
 		}
 		e, ok := find(f.state, name)
 		if !ok {
-			return p, nil
+			m, ok := d.mounted(f, name)
+			if !ok {
+				return p, nil
+			}
+			if p.rest = names[i+1:]; len(p.rest) == 0 {
+				p.entry = m.entry()
+				if !enter {
+					return p, nil
+				}
+			}
+			p.chain = append(p.chain, d.folders[m.Folder])
+			continue
 		}
 		p.rest = names[i+1:]
 		if len(p.rest) == 0 {
@@ -152,6 +163,9 @@ func (d *Drive) there(ctx context.Context, chain []*folder) error {
 		}
 		if f == d.root {
 			return d.found(ctx)
+		}
+		if f.parent == nil {
+			return &Error{f.path, ErrUnshared}
 		}
 		for _, again := range chain[:i+1] {
 			again.round = 0
@@ -209,6 +223,11 @@ func (d *Drive) List(ctx context.Context, path string) (all []Item, err error) {
 			return &Error{i.Path, ErrNotFolder}
 		}
 		all = p.last().list()
+		if d.holdsMounts(p.last()) {
+			for _, m := range d.mounts {
+				all = append(all, Item{Path: join(p.last().path, m.name), Folder: p.last().id, Entry: m.entry(), Self: m.Folder})
+			}
+		}
 		return nil
 	})
 	return all, err

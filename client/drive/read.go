@@ -145,6 +145,9 @@ func (d *Drive) take(ctx context.Context, f *folder, part api.FolderPart) error 
 		return f.alarm(journal.Gap, "entries are to follow, and none does")
 	}
 	marks := d.marks(f)
+	if err := d.learn(ctx, f, raws, part.More); err != nil {
+		return err
+	}
 	if f.state == nil {
 		if err := d.begin(ctx, f, part.Pages, raws, marks); err != nil {
 			return f.named(err)
@@ -179,6 +182,54 @@ func (d *Drive) marks(f *folder) (all []journal.Head) {
 		all = append(all, h)
 	}
 	return all
+}
+
+// learn finds the read keys of earlier epochs, for who was let in later or missed some:
+// each entry that begins an epoch has the one before.
+func (d *Drive) learn(ctx context.Context, f *folder, raws [][]byte, more bool) error {
+	have := int64(0)
+	if f.state != nil {
+		have = f.state.Epoch()
+	}
+	if f.place.Epoch <= have+1 || len(raws) == 0 {
+		return nil
+	}
+	for all := raws; ; {
+		if !more {
+			f.opener.LearnFrom(all)
+			return nil
+		}
+		_, seq, err := journal.Claimed(all[len(all)-1])
+		if err != nil {
+			return f.named(err)
+		}
+		part, err := d.after(ctx, f, seq)
+		if err != nil {
+			return err
+		}
+		for _, text := range part.Entries {
+			raw, err := id.Encoding.DecodeString(text)
+			if err != nil {
+				return f.alarm(journal.Encoding, "not base64url text")
+			}
+			all = append(all, raw)
+		}
+		more = part.More && len(part.Entries) > 0
+	}
+}
+
+// after is what the server gives of a folder behind an entry.
+func (d *Drive) after(ctx context.Context, f *folder, seq int64) (api.FolderPart, error) {
+	res, err := patient(ctx, d, func() (api.ReadFoldersResponse, error) {
+		return api.ReadFolders.Call(ctx, d.caller, d.args(), api.ReadFoldersRequest{Folders: []api.FolderPoint{{Folder: f.id, After: seq}}})
+	})
+	if err == nil && len(res.Folders) != 1 {
+		err = ErrAnswer
+	}
+	if err != nil {
+		return api.FolderPart{}, err
+	}
+	return res.Folders[0], nil
 }
 
 // begin is the state of a folder of which nothing is known: from its newest checkpoint,
@@ -290,6 +341,9 @@ func (d *Drive) settle(ctx context.Context, f *folder, part api.FolderPart) erro
 		return d.heads.alarm(journal.Missing, "%s is there", f.path)
 	}
 	if part.Missing {
+		if f.shared {
+			return nil // it is taken back at any time
+		}
 		if f.state != nil && f.parent == nil {
 			return f.alarm(journal.Missing, "entry %d was seen", f.seq())
 		}

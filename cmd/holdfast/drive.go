@@ -6,6 +6,7 @@ import (
 
 	"holdfast/api"
 	"holdfast/client/account"
+	"holdfast/client/contacts"
 	"holdfast/client/drive"
 	"holdfast/client/transfer"
 	"holdfast/format/descriptor"
@@ -26,6 +27,31 @@ func (f *driveFlags) drive() (*drive.Drive, error) {
 
 // open opens it, and says whose it is.
 func (f *driveFlags) open() (*drive.Drive, account.Kept, error) {
+	d, _, kept, err := f.withPeople()
+	return d, kept, err
+}
+
+// withPeople opens it with the account's contacts, whose signatures in shared folders
+// are checked and who send keys of theirs.
+func (f *driveFlags) withPeople() (*drive.Drive, *contacts.Book, account.Kept, error) {
+	d, kept, err := f.opened()
+	if err != nil {
+		return nil, nil, kept, err
+	}
+	dir, err := f.home()
+	if err != nil {
+		return nil, nil, kept, err
+	}
+	book, err := contacts.Open(kept.Access, dir, d.Caller())
+	if err != nil {
+		return nil, nil, kept, err
+	}
+	d.Member = known(book)
+	d.Renewals = func(ctx context.Context) ([]drive.Renewal, error) { return renewals(ctx, book) }
+	return d, book, kept, nil
+}
+
+func (f *driveFlags) opened() (*drive.Drive, account.Kept, error) {
 	dir, err := f.home()
 	if err != nil {
 		return nil, account.Kept{}, err

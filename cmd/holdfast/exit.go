@@ -9,6 +9,7 @@ import (
 	"holdfast/api"
 	"holdfast/client/account"
 	"holdfast/client/blobs"
+	"holdfast/client/contacts"
 	"holdfast/client/drive"
 	"holdfast/client/fleet"
 	"holdfast/client/home"
@@ -59,6 +60,7 @@ var codes = []struct {
 	{blobs.ErrDamaged, exitIntegrity},
 	{blobs.ErrGrant, exitIntegrity},
 	{fleet.ErrNode, exitIntegrity},
+	{contacts.ErrChanged, exitIntegrity}, {contacts.ErrForged, exitIntegrity}, {contacts.ErrDamaged, exitIntegrity}, {keys.ErrContact, exitIntegrity}, {errNumbers, exitIntegrity},
 
 	{api.LinkExpired, exitGone}, {api.LinkUsedUp, exitGone}, {api.LinkRevoked, exitGone},
 
@@ -69,7 +71,11 @@ var codes = []struct {
 	{account.ErrLogin, exitKey}, {account.ErrLoggedOut, exitKey}, {account.ErrKeyring, exitKey}, {api.LoginFailed, exitKey}, {api.AccountSessionOver, exitKey},
 	{api.CodeNeeded, exitKey}, {api.CodeWrong, exitKey}, {keys.ErrPhraseWords, exitKey}, {keys.ErrPhraseChecksum, exitKey}, {api.NewCodeWrong, exitKey},
 
+	{keys.ErrContactCut, exitKey}, {keys.ErrContactChecksum, exitKey}, {keys.ErrContactUnknown, exitKey},
+	{contacts.ErrUnknown, exitNotFound}, {contacts.ErrNobody, exitNotFound}, {contacts.ErrFull, exitLimit}, {contacts.ErrName, exitUsage}, {contacts.ErrSelf, exitUsage},
+
 	{api.NotFound, exitNotFound}, {api.UploadUnknown, exitNotFound}, {api.BlobUnknown, exitNotFound},
+	{drive.ErrUnshared, exitGone}, {drive.ErrNotMember, exitNotFound}, {drive.ErrNotShared, exitNotFound}, {errNoInvitation, exitNotFound},
 	{drive.ErrNotFound, exitNotFound}, {drive.ErrNotTrashed, exitNotFound}, {drive.ErrVersion, exitNotFound},
 	{source.ErrMissing, exitNotFound}, {home.ErrUnknownSend, exitNotFound},
 
@@ -178,6 +184,7 @@ var advice = []struct {
 }{
 	{link.ErrNoKey, "The key is the part of a link after #. Without it nobody, the server included, can open the files.", ""},
 	{link.ErrPasswordNeeded, "Give it with --password-file FILE, or run this in a terminal to be asked.", ""},
+	{keys.ErrContact, "Nobody was added. Somebody put another key under this account, or the code is not for this service: ask for it again, by another way.", ""},
 	{account.ErrLoggedOut, "Log in with: holdfast login", ""},
 	{api.AccountSessionOver, "Log in again: holdfast logout, then holdfast login", ""},
 	{api.CodeNeeded, "Run this in a terminal to be asked for it, or give it with --code-file.", ""},

@@ -48,6 +48,15 @@ type cli struct {
 	Unlink   unlinkCmd   `cmd:"" help:"End links to what is in the drive."`
 	Save     saveCmd     `cmd:"" help:"Copy what a link opens to the drive; no content moves."`
 
+	Invite      inviteCmd      `cmd:"" help:"Share a folder with a contact."`
+	Invitations invitationsCmd `cmd:"" help:"Folders that others want to share: list, accept, decline."`
+	Members     membersCmd     `cmd:"" help:"Show who may open a folder."`
+	Revoke      revokeCmd      `cmd:"" help:"Take a folder from somebody: what comes after cannot be read any more."`
+	Leave       leaveCmd       `cmd:"" help:"Forget a folder that somebody shares."`
+
+	Contacts contactsCmd `cmd:"" help:"People to share with: their contact codes, and your own."`
+	Verify   verifyCmd   `cmd:"" help:"Compare safety numbers with a contact."`
+
 	Dev     devCmd     `cmd:"" help:"Run a whole service on this machine."`
 	Server  serverCmd  `cmd:"" help:"Run the server (control plane)."`
 	Node    nodeCmd    `cmd:"" help:"Lend storage."`

@@ -23,3 +23,12 @@ func cmdName(ts *testscript.TestScript, _ bool, args []string) {
 	ts.Check(json.Unmarshal([]byte(ts.ReadFile(args[1])), &who))
 	ts.Setenv(args[0], who.Name)
 }
+
+// contact VAR FILE: takes the contact code from what contacts mine --json printed.
+func cmdContact(ts *testscript.TestScript, _ bool, args []string) {
+	var mine struct {
+		Contact string `json:"contact"`
+	}
+	ts.Check(json.Unmarshal([]byte(ts.ReadFile(args[1])), &mine))
+	ts.Setenv(args[0], mine.Contact)
+}

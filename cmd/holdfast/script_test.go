@@ -134,7 +134,7 @@ func TestScripts(t *testing.T) {
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
 			"service": cmdService, "shutdown": cmdShutdown, "kill9": cmdKill, "random": cmdRandom, "mode": cmdMode, "logged": cmdLogged,
 			"damage": cmdDamage, "link": cmdLink, "join": cmdJoin, "holders": cmdHolders, "started": cmdStarted,
-			"totp": cmdTotp, "name": cmdName, "version": cmdVersion,
+			"totp": cmdTotp, "name": cmdName, "version": cmdVersion, "contact": cmdContact,
 		},
 	})
 }

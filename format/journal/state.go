@@ -99,6 +99,14 @@ func (s *State) Anchor() Anchor {
 	return Anchor{Folder: s.chain.Folder, Epoch: s.chain.Epoch, Public: s.chain.Keys}
 }
 
+// PublicOf are the folder's keys in one of its epochs.
+func (s *State) PublicOf(epoch int64) (Public, bool) {
+	if epoch < 1 || epoch > int64(len(s.epochs)) {
+		return Public{}, false
+	}
+	return s.epochs[epoch-1].start().Public(), true
+}
+
 // Hold checks that the journal leads to a's keys in a's epoch, and holds what
 // comes later against it too. A journal that ends before that epoch is an older
 // state than that which a was taken from.

@@ -90,8 +90,9 @@ func ParseContact(text string) (Contact, error) {
 		text = code
 	}
 	text = strings.Join(strings.FieldsFunc(text, space), "")
-	b, err := crockford.DecodeString(contactLetters.Replace(upper(text)))
-	if err != nil || len(b) != contactSize {
+	text = contactLetters.Replace(upper(text))
+	b, err := crockford.DecodeString(text)
+	if err != nil || len(text) != crockford.EncodedLen(contactSize) { // it passes over a letter that makes no byte
 		return Contact{}, ErrContactCut
 	}
 	head, sum := b[:contactSize-contactSum], b[contactSize-contactSum:]

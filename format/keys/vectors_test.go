@@ -318,6 +318,8 @@ func TestContactVectors(t *testing.T) {
 		vector("of another epoch", code, next.Envelope(), "contact"),
 		vector("cut", code[:40], nil, "cut"),
 		vector("with a group more", code+"-0000", nil, "cut"),
+		vector("with a letter more", code+"0", nil, "cut"),
+		vector("with a letter less", code[:len(code)-1], nil, "cut"),
 		vector("nothing", "", nil, "cut"),
 		vector("with a letter that is none", code[:len(code)-1]+"U", nil, "cut"),
 		vector("with a long s", code[:len(code)-1]+"\u017f", nil, "cut"),

@@ -20,7 +20,7 @@ FILES = {}
 # Accounts need X-Wing (ML-KEM-768), which nothing that this decoder stands on has: Go and TypeScript read these.
 ELSEWHERE = {f"{name}.json" for name in ("account", "contact", "identity", "message", "phrase", "safety", "work", "wrap")}
 # A journal is as long again as all that this decoder does: Go and TypeScript read these.
-ELSEWHERE |= {f"journal-{name}.json" for name in ("checkpoint", "child", "grant", "pins", "rebase", "replay")}
+ELSEWHERE |= {f"journal-{name}.json" for name in ("checkpoint", "child", "grant", "pins", "rebase", "replay")} | {"invite.json"}
 
 
 def run_case(kind, case):

@@ -37,6 +37,8 @@ var (
 	ErrNewCode = errors.New("the code is none of the new second factor")
 	// ErrNoFactor: the account has no second factor.
 	ErrNoFactor = errors.New("there is no second factor")
+	// ErrNoAccount: nobody's account has the handle that was asked for.
+	ErrNoAccount = errors.New("no account has this handle")
 	// ErrUnknown is for the store's callers in this package alone.
 	ErrUnknown = errors.New("no such account")
 )

@@ -3,6 +3,7 @@ package account
 import (
 	"context"
 	"crypto/sha256"
+	"errors"
 	"fmt"
 
 	"holdfast/format/id"
@@ -28,6 +29,18 @@ func (s *Service) Bearer(ctx context.Context, token id.Bytes32) (Bearer, error) 
 		}
 	}
 	return Bearer{a, session}, nil
+}
+
+// IdentityOf is the signed public identity of an account: ErrNoAccount if there is none.
+func (s *Service) IdentityOf(ctx context.Context, of id.Account) ([]byte, error) {
+	identity, err := s.store.IdentityOf(ctx, of)
+	if errors.Is(err, ErrUnknown) {
+		err = ErrNoAccount
+	}
+	if err != nil {
+		return nil, fmt.Errorf("identity: %w", err)
+	}
+	return identity, nil
 }
 
 // Sessions of the bearer's account, the ones used last first.

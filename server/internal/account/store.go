@@ -16,6 +16,8 @@ type Store interface {
 	CreateAccount(ctx context.Context, a Account, first Session, step Once) error
 	// AccountByName fails with ErrUnknown.
 	AccountByName(ctx context.Context, name [sha256.Size]byte) (Account, error)
+	// IdentityOf is the signed public identity of an account, or ErrUnknown.
+	IdentityOf(ctx context.Context, account id.Account) ([]byte, error)
 	// AccountBySession returns the account of a session that was used on or after the
 	// day since, or ErrSession.
 	AccountBySession(ctx context.Context, session [sha256.Size]byte, since int64) (Account, Session, error)

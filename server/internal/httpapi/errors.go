@@ -10,6 +10,7 @@ import (
 	"holdfast/server/internal/bucket"
 	"holdfast/server/internal/drive"
 	"holdfast/server/internal/fleet"
+	"holdfast/server/internal/message"
 	"holdfast/server/internal/placement"
 	"holdfast/server/internal/share"
 	"holdfast/server/internal/store"
@@ -56,8 +57,12 @@ var codes = []struct {
 	{account.ErrCode, api.CodeWrong},
 	{account.ErrNewCode, api.NewCodeWrong},
 	{account.ErrNoFactor, api.NoFactor},
+	{account.ErrNoAccount, api.NotFound},
 	{account.ErrUnknown, api.AccountSessionOver}, // erased meanwhile
 	{account.ErrRequest, api.BadRequest},
+	{message.ErrUnknown, api.NotFound},
+	{message.ErrFull, api.OverLimit},
+	{message.ErrRequest, api.BadRequest},
 	{drive.ErrNotFound, api.NotFound},
 	{drive.ErrRole, api.RoleTooLow},
 	{drive.ErrHeadMoved, api.HeadMoved},

@@ -16,6 +16,7 @@ import (
 	"holdfast/server/internal/account"
 	"holdfast/server/internal/drive"
 	"holdfast/server/internal/fleet"
+	"holdfast/server/internal/message"
 	"holdfast/server/internal/share"
 	"holdfast/server/internal/upload"
 )
@@ -33,6 +34,7 @@ type Config struct {
 	Uploads  *upload.Service
 	Links    *share.Service
 	Accounts *account.Service
+	Messages *message.Service
 	Drives   *drive.Service
 	Fleet    Fleet
 	Software string
@@ -78,6 +80,10 @@ func New(cfg Config) http.Handler {
 	api.DropFactor.Handle(mux, s.failed, s.dropFactor)
 	api.ExportAccount.Handle(mux, s.failed, s.exportAccount)
 	api.EraseAccount.Handle(mux, s.failed, s.eraseAccount)
+	api.GetIdentity.Handle(mux, s.failed, s.getIdentity)
+	api.SendMessage.Handle(mux, s.failed, s.sendMessage)
+	api.ListMessages.Handle(mux, s.failed, s.listMessages)
+	api.DropMessage.Handle(mux, s.failed, s.dropMessage)
 	api.OpenDriveUpload.Handle(mux, s.failed, s.openDriveUpload)
 	api.ReadFolders.Handle(mux, s.failed, s.readFolders)
 	api.ReadCheckpoint.Handle(mux, s.failed, s.readCheckpoint)

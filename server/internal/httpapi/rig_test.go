@@ -22,6 +22,7 @@ import (
 	"holdfast/server/internal/account"
 	"holdfast/server/internal/drive"
 	"holdfast/server/internal/fleet"
+	"holdfast/server/internal/message"
 	"holdfast/server/internal/servertest"
 	"holdfast/server/internal/share"
 	"holdfast/server/internal/store"
@@ -65,6 +66,7 @@ func newRig(t *testing.T) *rig {
 		Drives:   drive.New(s, uploads, r.fleet.Links(), key, limits.AccountBytes, r.clock.Now),
 		Links:    share.New(s, r.fleet.Links(), key, r.clock.Now),
 		Accounts: accounts,
+		Messages: message.New(s, r.clock.Now),
 		Fleet:    r.nodes,
 		Software: "test",
 		Log:      slog.New(slog.NewTextHandler(r.log, &slog.HandlerOptions{Level: slog.LevelDebug})),

@@ -98,6 +98,14 @@ func orUnknown(err, unknown error) error {
 	return nil
 }
 
+// IdentityOf implements account.Store.
+func (s *Store) IdentityOf(ctx context.Context, a id.Account) (identity []byte, err error) {
+	err = s.read(ctx, func(q queryer) error {
+		return orUnknown(q.QueryRowContext(ctx, `SELECT identity FROM account WHERE id = $1`, a[:]).Scan(&identity), account.ErrUnknown)
+	})
+	return identity, err
+}
+
 // AccountBySession implements account.Store.
 func (s *Store) AccountBySession(ctx context.Context, session [sha256.Size]byte, since int64) (a account.Account, of account.Session, err error) {
 	err = s.read(ctx, func(q queryer) error {
@@ -233,6 +241,7 @@ func (s *Store) EndOthers(ctx context.Context, a id.Account, but [sha256.Size]by
 // accounts in this database adds a function that removes it, in the same transaction.
 var eraseWith = []func(ctx context.Context, tx *sql.Tx, num int64) error{
 	dropFactor,
+	dropMessagesOf,
 	eraseDrive,
 	func(ctx context.Context, tx *sql.Tx, num int64) error {
 		return exec(ctx, tx, "erase sessions", `DELETE FROM account_session WHERE account = $1`, num)

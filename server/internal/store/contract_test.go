@@ -80,6 +80,7 @@ func TestContracts(t *testing.T) {
 		t.Run("links of drives", func(t *testing.T) { storetest.DriveLinks(t, plain) })
 		t.Run("leases", func(t *testing.T) { storetest.Leases(t, plain) })
 		t.Run("accounts", func(t *testing.T) { storetest.Accounts(t, plain) })
+		t.Run("messages", func(t *testing.T) { storetest.Messages(t, plain) })
 		t.Run("drives", func(t *testing.T) { storetest.Drives(t, plain) })
 		t.Run("servers", func(t *testing.T) { storetest.Servers(t, plain) })
 		t.Run("fleet", func(t *testing.T) {

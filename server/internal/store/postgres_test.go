@@ -109,6 +109,7 @@ func TestEveryStatementIsSent(t *testing.T) {
 	storetest.Links(t, plain)
 	storetest.Leases(t, plain)
 	storetest.Accounts(t, plain)
+	storetest.Messages(t, plain)
 	storetest.Drives(t, plain)
 	storetest.DriveLinks(t, plain)
 	storetest.Servers(t, plain)

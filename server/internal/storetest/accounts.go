@@ -85,6 +85,11 @@ func asMade(s *suite) {
 	}
 	_, _, err = s.AccountBySession(s.Context(), hash("ada"), someDay+1)
 	s.want(err, account.ErrSession)
+	if identity, err := s.IdentityOf(s.Context(), a.ID); err != nil || string(identity) != string(a.Identity) {
+		s.Errorf("identity %q, %v", identity, err)
+	}
+	_, err = s.IdentityOf(s.Context(), id.New[id.Account]())
+	s.want(err, account.ErrUnknown)
 }
 
 func stepsOnce(s *suite) {

@@ -1,5 +1,5 @@
 // Package storetest has the contract suites of the store interfaces that uploads,
-// links, accounts and loops declare. Every implementation runs them on a database of its
+// links, accounts, messages and loops declare. Every implementation runs them on a database of its
 // own for each test.
 package storetest
 
@@ -16,6 +16,7 @@ import (
 	"holdfast/server/internal/drive"
 	"holdfast/server/internal/fleet"
 	"holdfast/server/internal/loop"
+	"holdfast/server/internal/message"
 	"holdfast/server/internal/placement"
 	"holdfast/server/internal/servertest"
 	"holdfast/server/internal/share"
@@ -27,6 +28,7 @@ type Store interface {
 	upload.Store
 	share.Store
 	account.Store
+	message.Store
 	loop.Leases
 	drive.Store
 	// From the fleet: chains refer to nodes that are there.

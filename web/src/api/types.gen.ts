@@ -520,6 +520,11 @@ export interface HeartbeatResponse {
   time: number;
 }
 
+/** IdentityView is an account's public identity, an envelope (docs/format.md §14). */
+export interface IdentityView {
+  identity: string;
+}
+
 /** JoinRequest asks to become a member. Invite may be empty for a member. */
 export interface JoinRequest {
   invite?: string;
@@ -843,6 +848,7 @@ export interface SendMessageRequest {
   to: AccountID;
   /** Message is the id, drawn by the sender: the same one again is kept once. */
   message: MessageID;
+  /** Sealed is the envelope, 8 KiB at most: an invitation takes less than 3 KiB. */
   sealed: string;
 }
 
@@ -973,6 +979,7 @@ export interface Calls {
   sendMessage: { request: SendMessageRequest; response: null };
   listMessages: { request: null; response: MessageList };
   dropMessage: { request: null; response: null };
+  getIdentity: { request: null; response: IdentityView };
   joinNode: { request: JoinRequest; response: JoinResponse };
   heartbeat: { request: HeartbeatRequest; response: HeartbeatResponse };
   listReceipts: { request: ListReceiptsRequest; response: ListReceiptsResponse };
@@ -1414,6 +1421,15 @@ export const endpoints = {
     party: 'server',
     method: 'DELETE',
     path: '/api/v1/messages/{message}',
+    auth: 'account',
+    maxBody: 0,
+    timeoutMs: 30000,
+  },
+  /** The signed public identity of an account, by its handle. Whoever asks holds it against a contact code or a pin. */
+  getIdentity: {
+    party: 'server',
+    method: 'GET',
+    path: '/api/v1/accounts/{account}/identity',
     auth: 'account',
     maxBody: 0,
     timeoutMs: 30000,

@@ -32,6 +32,7 @@ export type FormatErrorCode =
   | 'recipient' // a message to somebody else
   | 'purpose' // a message for something else
   | 'message' // a message that does not open
+  | 'role' // an invitation with other keys than its role has
   | JournalErrorCode
   | 'login'; // wrong name or password, or an answer that was changed
 

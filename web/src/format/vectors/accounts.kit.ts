@@ -1,6 +1,6 @@
 import { expect } from 'vitest';
 import { prepareName } from '../account-name.ts';
-import type { Bytes } from '../bytes.ts';
+import { type Bytes, equal } from '../bytes.ts';
 import { signer } from '../ed25519.ts';
 import {
   checkContact,
@@ -11,6 +11,7 @@ import {
   parseIdentity,
   safetyNumber,
 } from '../identity.ts';
+import { decodeText, encodeBody, encodeText } from '../invite.ts';
 import {
   byPasskey,
   byPassword,
@@ -29,6 +30,7 @@ import { receiveMessage, sendMessage } from '../message.ts';
 import { parsePhrase, phraseAuth, phraseAuthHash, WordError, wordsOf } from '../phrase.ts';
 import { findWork } from '../work.ts';
 import { type Case, type CaseReader, toHex } from './case.kit.ts';
+import { jsonOf } from './signed.kit.ts';
 
 const rootIn = (c: Case): Root => ({ account: c.hex('account'), epoch: c.number('epoch'), key: c.hex('root') });
 
@@ -150,6 +152,19 @@ export const readMessage: CaseReader = async (c) => {
     // What this twin sends comes back; that Go opens such a message is one of the cases.
     const back = await sendMessage(root, await identityOf(root), purpose, text);
     expect(await receiveMessage(root, await identityOf(root), purpose, back)).toEqual(text);
+  };
+};
+
+/** invite.json */
+export const readInvite: CaseReader = async (c) => {
+  const raw = c.hex('text');
+  const text = await decodeText(raw);
+  return async () => {
+    const again = await encodeText(text);
+    expect(jsonOf(encodeBody(text))).toEqual(c.raw('value'));
+    expect(equal(again, raw)).toBe(c.has('again'));
+    if (c.has('again')) expect(c.raw('again')).toBe(true);
+    expect(await decodeText(again)).toEqual(text);
   };
 };
 
