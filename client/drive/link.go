@@ -130,8 +130,7 @@ type own struct {
 }
 
 const (
-	ownType  = "drive-link"
-	ownLabel = "holdfast/v1/drive-links"
+	ownType = "drive-link"
 	// maxOwnPath bounds the path in it, in bytes, and maxOwn all of it, sealed.
 	maxOwnPath = 1024
 	maxOwn     = 4 << 10
@@ -139,7 +138,7 @@ const (
 
 func (d *Drive) ownKey() [32]byte {
 	root := d.access.Root
-	return kdf.Key32(root.Key[:], ownLabel, root.Account[:])
+	return kdf.Key32(root.Key[:], kdf.DriveLinks, root.Account[:])
 }
 
 func (d *Drive) sealOwn(l link.Link, i Item) string {

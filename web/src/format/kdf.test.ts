@@ -31,6 +31,8 @@ test('the labels are those of docs/format.md', () => {
     linkFinal: 'holdfast/v1/link-final',
     linkAuth: 'holdfast/v1/link-auth',
     linkRecord: 'holdfast/v1/link-record',
+    childWrite: 'holdfast/v1/child-write-key',
+    childAdmin: 'holdfast/v1/child-admin-key',
     identitySign: 'holdfast/v1/identity-sign',
     identityBox: 'holdfast/v1/identity-box',
     rootFolder: 'holdfast/v1/root-folder',
@@ -47,6 +49,7 @@ test('the labels are those of docs/format.md', () => {
     wrapPasskey: 'holdfast/v1/wrap-passkey',
     phraseAuth: 'holdfast/v1/phrase-auth',
     message: 'holdfast/v1/message',
+    driveLinks: 'holdfast/v1/drive-links',
   });
   // None begins another with its zero byte, so that no two derivations share an info.
   const infos = Object.values(LABEL).map((label) => `${label}\0`);
