@@ -122,3 +122,35 @@ func TestThreat16UnlinkedFolder(t *testing.T) {
 		t.Errorf("have %v", err)
 	}
 }
+
+// TestThreat13LinkNotes: what the server keeps of an account's links says nothing of
+// another link, nor anything that the account did not write.
+func TestThreat13LinkNotes(t *testing.T) {
+	a, _ := signedUp(t, "threat thirteen links", "correct horse battery")
+	d := newDevice(t, a)
+	d.mkdir("/one/a")
+	d.mkdir("/two/b")
+	for _, path := range []string{"/one", "/two"} {
+		if _, _, err := d.Share(t.Context(), path, drive.LinkOptions{}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	all, err := newDevice(t, a).Links(t.Context())
+	if err != nil || len(all) != 2 || all[0].Path != "/two" || all[1].Path != "/one" {
+		t.Fatalf("have %+v, %v", all, err)
+	}
+	for name, change := range map[string]func(links []api.DriveLink){
+		"exchanged": func(links []api.DriveLink) { links[0].Own, links[1].Own = links[1].Own, links[0].Own },
+		"empty":     func(links []api.DriveLink) { links[1].Own = "" },
+	} {
+		play(t, evil{answer: func(x *exchange) {
+			if x.is(api.ListDriveLinks.Info) {
+				rewrite(x, func(res *api.DriveLinks) { change(res.Links) })
+			}
+		}})
+		if all, err := d.Links(t.Context()); err == nil {
+			t.Errorf("%s: have %+v", name, all)
+		}
+	}
+	honest()
+}

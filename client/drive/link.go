@@ -21,9 +21,6 @@ import (
 // ErrLinkAdmin: the keys at hand do not administer the folder.
 var ErrLinkAdmin = errors.New("only who administers a folder makes links to it")
 
-// rootName is how a link calls the root.
-const rootName = "Drive"
-
 // LinkOptions of Share.
 type LinkOptions struct {
 	Password string
@@ -99,6 +96,9 @@ func linkFile(i Item, spec *api.DriveLinkSpec) link.Record {
 
 // linkFolder is the record of a link to a folder, and the grant that lets it in.
 func (d *Drive) linkFolder(f *folder, i Item, spec *api.DriveLinkSpec) (link.Record, error) {
+	if i.Entry == nil { // nor can its keys be changed, if the link went astray
+		return link.Record{}, &Error{f.path, ErrSharedRoot}
+	}
 	at, err := f.present()
 	if err != nil {
 		return link.Record{}, err
@@ -111,14 +111,10 @@ func (d *Drive) linkFolder(f *folder, i Item, spec *api.DriveLinkSpec) (link.Rec
 		return link.Record{}, f.named(err)
 	}
 	spec.Folder, spec.Grant = f.id, id.Encoding.EncodeToString(grant)
-	name := rootName
-	if i.Entry != nil {
-		name = i.Entry.Name()
-	}
 	head, public := f.state.Head(), f.state.Anchor().Public
 	return link.ForFolder(link.Folder{
 		ID: f.id, Epoch: at.Epoch, Read: link.Secret(at.Keys.Read), Write: id.Bytes32(public.Write), Admin: id.Bytes32(public.Admin),
-		Name: name, Seq: head.Seq, Hash: id.Bytes32(head.Hash),
+		Name: i.Entry.Name(), Seq: head.Seq, Hash: id.Bytes32(head.Hash),
 	}), nil
 }
 
@@ -196,6 +192,13 @@ func (d *Drive) Unlink(ctx context.Context, handle id.Handle) error {
 	args.Path = map[string]string{"handle": handle.String()}
 	_, err := patient(ctx, d, func() (api.Empty, error) { return api.UnlinkDrive.Call(ctx, d.caller, args, api.Empty{}) })
 	return err
+}
+
+// SessionOf is the token of this account's session of a link that it saves from: the
+// same each time, so that a save which is repeated within a day counts once.
+func (d *Drive) SessionOf(handle id.Handle) string {
+	root := d.access.Root
+	return id.Bytes32(kdf.Key32(root.Key[:], kdf.DriveLinks, root.Account[:], handle[:])).String()
 }
 
 // Save puts what a link opens into the drive, for a session of it that lives. No content

@@ -195,7 +195,7 @@ type saveCmd struct {
 
 // Help says what the verb promises.
 func (saveCmd) Help() string {
-	return "No content moves. What is saved counts for the quota of the drive, and stays when the link or its owner's copy ends. It counts as one download of the link."
+	return "No content moves. What is saved counts for the quota of the drive, and stays when the link or its owner's copy ends. It counts as one download of the link, also when it is repeated within a day."
 }
 
 // Run saves.
@@ -219,7 +219,7 @@ func (c *saveCmd) Run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	s, err := client.Open(ctx, l, transfer.OpenOptions{Password: pass})
+	s, err := client.Open(ctx, l, transfer.OpenOptions{Password: pass, Session: d.SessionOf(l.Handle)})
 	if err == nil {
 		err = s.Start(ctx)
 	}
