@@ -298,7 +298,7 @@ func TestSecretsAreNotShown(t *testing.T) {
 	if _, err := json.Marshal(keys); err == nil {
 		t.Fatal("keys are written as JSON")
 	}
-	if NewKeys() == NewKeys() || NewKeys().Read.IsZero() {
+	if first, second := NewKeys(), NewKeys(); first == second || first.Read.IsZero() {
 		t.Fatal("keys are not fresh")
 	}
 }

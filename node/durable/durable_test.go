@@ -3,6 +3,7 @@ package durable
 import (
 	"os"
 	"path/filepath"
+	"runtime"
 	"testing"
 )
 
@@ -66,5 +67,24 @@ func TestMkdirAll(t *testing.T) {
 	}
 	if err := SyncDir(filepath.Join(root, "missing")); err == nil {
 		t.Error("a missing directory was synced")
+	}
+}
+
+func TestBegin(t *testing.T) {
+	f, err := os.Create(filepath.Join(t.TempDir(), "f"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := f.Write(make([]byte, 1<<20)); err != nil {
+		t.Fatal(err)
+	}
+	if err := Begin(f, 0, 1<<20); err != nil {
+		t.Fatal(err)
+	}
+	if err := f.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if err := Begin(f, 0, 1<<20); runtime.GOOS == "linux" && err == nil {
+		t.Fatal("a closed file was begun")
 	}
 }

@@ -27,9 +27,11 @@ type Options struct {
 	// Now is the clock; nil stands for time.Now.
 	Now func() time.Time
 
-	// Only tests set these: durable.SyncDir, and createFile of this package.
+	// Only tests set these: durable.SyncDir, createFile of this package, and
+	// durable.Begin.
 	syncDir func(dir string) error
 	create  func(path string) (*os.File, error)
+	begin   func(f *os.File, from, n int64) error
 }
 
 // Disk is a Store of plain files:
@@ -110,6 +112,9 @@ func OpenDisk(root string, opt Options) (*Disk, error) {
 	}
 	if opt.create == nil {
 		opt.create = createFile
+	}
+	if opt.begin == nil {
+		opt.begin = durable.Begin
 	}
 	if err := durable.MkdirAll(root); err != nil {
 		return nil, fmt.Errorf("open store: %w", err)

@@ -1,9 +1,12 @@
 package store
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"io/fs"
+	"os"
+	"slices"
 	"syscall"
 	"testing"
 	"testing/synctest"
@@ -46,6 +49,59 @@ func TestFaultsAreToldApart(t *testing.T) {
 				t.Fatalf("later: reason %q", got)
 			}
 		})
+	}
+}
+
+// TestLargeBlobsAreBegunEarly: of a large blob all but the end is on its way to the
+// disk before the sync; where that fails the write fails.
+func TestLargeBlobsAreBegunEarly(t *testing.T) {
+	var ranges [][2]int64
+	var failure error
+	d, err := OpenDisk(t.TempDir(), Options{Capacity: 1 << 30, begin: func(f *os.File, from, n int64) error {
+		if info, err := f.Stat(); err != nil || info.Size() < from+n {
+			t.Errorf("%d bytes from %d on are not there yet: %v", n, from, err)
+		}
+		ranges = append(ranges, [2]int64{from, n})
+		return failure
+	}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer d.Close()
+	write := func(name string, size int) error {
+		data := bytes.Repeat([]byte(name), size/len(name))
+		key, _ := testKey(string(data))
+		w, err := d.Begin(key, int64(len(data)), 1<<30)
+		if err != nil {
+			return err
+		}
+		for part := range slices.Chunk(data, 100_000) {
+			if _, err := w.Write(part); err != nil {
+				w.Abort(err)
+				return err
+			}
+		}
+		return w.Commit()
+	}
+	if err := write("small", 1<<20); err != nil || ranges != nil {
+		t.Fatalf("a small one: %v, begun %v", err, ranges)
+	}
+	if err := write("large", 8<<20); err != nil {
+		t.Fatal(err)
+	}
+	at := int64(0)
+	for _, r := range ranges {
+		if r[0] != at || r[1] < 512<<10 || r[1] > 612<<10 {
+			t.Fatalf("begun: %v", ranges)
+		}
+		at += r[1]
+	}
+	if left := int64(8<<20) - at; left > 612<<10 {
+		t.Fatalf("%d bytes are left to the sync", left)
+	}
+	failure = syscall.EIO
+	if err := write("broken", 8<<20); !errors.Is(err, ErrIO) || d.Status().Reason != IOError {
+		t.Fatalf("after a failure: %v, %q", err, d.Status().Reason)
 	}
 }
 

@@ -47,6 +47,17 @@ func TestRatioTakesMediansOfTheFastestBaseline(t *testing.T) {
 	}
 }
 
+func TestLeastTakesTheMedian(t *testing.T) {
+	r := recordOf(runs("x", holdfast, 4, 1, 2))
+	rate := func(s sample) float64 { return 8 / s.Seconds }
+	if f := least(r, "B4", "", "x", holdfast, rate, 4, "a second"); !f.met || !strings.Contains(f.value, "4 a second") {
+		t.Errorf("4 a second, with a target of 4: %+v", f)
+	}
+	if f := least(r, "B4", "", "x", holdfast, rate, 4.1, "a second"); f.met {
+		t.Errorf("a missed target counts as met: %+v", f)
+	}
+}
+
 func TestBoundTakesTheGreatest(t *testing.T) {
 	r := recordOf(runs("x", holdfast, 3, 1, 2))
 	if f := bound(r, "A5", "", "x", holdfast, peak, 29, "MiB"); f.met || !strings.Contains(f.value, "30 MiB") {
