@@ -88,8 +88,28 @@ func TestThreat15LinkedFolder(t *testing.T) {
 			}
 		})
 	}
-	honest()
+	// What was moved away between two answers is nobody's lie: the tree is read again.
+	one, once := d.id("/folder/one"), true
+	lyingToLinks(t, func(p *api.FolderPart) {
+		if p.Folder == one && once {
+			once = false
+			*p = api.FolderPart{Folder: p.Folder, Missing: true}
+		}
+	})
 	s, err := opened(t, l)
+	if err != nil || len(s.Entries) != 3 || once {
+		t.Errorf("after another look: %v", err)
+	}
+	lyingToLinks(t, func(p *api.FolderPart) {
+		if p.Folder == one {
+			*p = api.FolderPart{Folder: p.Folder, Missing: true}
+		}
+	})
+	if _, err := opened(t, l); !errors.Is(err, transfer.ErrIntegrity) || !errors.Is(err, journal.Missing) {
+		t.Errorf("a folder below is never there: %v", err)
+	}
+	honest()
+	s, err = opened(t, l)
 	if err != nil || len(s.Entries) != 3 {
 		t.Errorf("unchanged: %v", err)
 	}

@@ -44,6 +44,20 @@ func (s *Share) Tree(ctx context.Context) error {
 	if s.folderOf == nil {
 		return nil
 	}
+	for try := 1; ; try++ {
+		err := s.tree(ctx)
+		moved := errors.Is(err, journal.Missing) || errors.Is(err, journal.ErrLocked)
+		if !moved || try == treeTries {
+			return err
+		}
+	}
+}
+
+// treeTries is how often the tree is read: a folder that was moved away, or got other
+// keys, after its parent was read is not there any more, and nobody lied.
+const treeTries = 3
+
+func (s *Share) tree(ctx context.Context) error {
 	f := s.folderOf
 	root := &shelf{
 		anchor: journal.Anchor{Folder: f.ID, Epoch: f.Epoch, Public: journal.Public{Write: journal.PublicKey(f.Write), Admin: journal.PublicKey(f.Admin)}},
