@@ -96,7 +96,7 @@ func linkFile(i Item, spec *api.DriveLinkSpec) link.Record {
 
 // linkFolder is the record of a link to a folder, and the grant that lets it in.
 func (d *Drive) linkFolder(f *folder, i Item, spec *api.DriveLinkSpec) (link.Record, error) {
-	if i.Entry == nil { // nor can its keys be changed, if the link went astray
+	if f == d.root { // nor can its keys be changed, if the link went astray
 		return link.Record{}, &Error{f.path, ErrSharedRoot}
 	}
 	at, err := f.present()
@@ -111,10 +111,14 @@ func (d *Drive) linkFolder(f *folder, i Item, spec *api.DriveLinkSpec) (link.Rec
 		return link.Record{}, f.named(err)
 	}
 	spec.Folder, spec.Grant = f.id, id.Encoding.EncodeToString(grant)
+	name := f.path[strings.LastIndexByte(f.path, '/')+1:] // of somebody else's, as it is called here
+	if i.Entry != nil {
+		name = i.Entry.Name()
+	}
 	head, public := f.state.Head(), f.state.Anchor().Public
 	return link.ForFolder(link.Folder{
 		ID: f.id, Epoch: at.Epoch, Read: link.Secret(at.Keys.Read), Write: id.Bytes32(public.Write), Admin: id.Bytes32(public.Admin),
-		Name: i.Entry.Name(), Seq: head.Seq, Hash: id.Bytes32(head.Hash),
+		Name: name, Seq: head.Seq, Hash: id.Bytes32(head.Hash),
 	}), nil
 }
 

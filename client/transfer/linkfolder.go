@@ -24,6 +24,10 @@ type unanswered struct{ error }
 // Unwrap is the call's error.
 func (u unanswered) Unwrap() error { return u.error }
 
+// maxWaiting bounds what is held of a journal that cannot be applied yet, in bytes: those
+// who write a folder make checkpoints long before.
+const maxWaiting = 256 << 20
+
 // shelf is a folder below a link, or the link's own.
 type shelf struct {
 	path   string // below the link's folder; "" is that
@@ -31,6 +35,11 @@ type shelf struct {
 	opener *journal.Opener
 	state  *journal.State
 	seen   journal.Head // that the sharer saw; zero for those below
+	// Of a folder whose keys were changed nothing can be applied before all that has no
+	// checkpoint yet is there: the keys of earlier epochs stand in later entries.
+	waiting [][]byte
+	held    int // bytes of those
+	pages   []id.Bytes32
 }
 
 // Folder tells whether the link opens a folder, of which Entries are empty until Start
@@ -144,11 +153,40 @@ func (s *Share) readShelves(ctx context.Context, all []*shelf) error {
 	return nil
 }
 
+// seq of the last entry that is there.
 func (f *shelf) seq() int64 {
-	if f.state == nil {
+	if f.state != nil {
+		return f.state.Head().Seq
+	}
+	if len(f.waiting) == 0 {
 		return 0
 	}
-	return f.state.Head().Seq
+	_, seq, err := journal.Claimed(f.waiting[len(f.waiting)-1])
+	if err != nil {
+		return 0 // applying it will say so
+	}
+	return seq
+}
+
+// complete tells whether these entries may be applied, with those that waited.
+func (f *shelf) complete(part api.FolderPart, raws [][]byte) ([][]byte, bool) {
+	if f.state != nil || f.anchor.Epoch == 1 {
+		f.pages = part.Pages
+		return raws, true
+	}
+	if len(f.waiting) == 0 {
+		f.pages = part.Pages
+	}
+	f.waiting = append(f.waiting, raws...)
+	for _, raw := range raws {
+		f.held += len(raw)
+	}
+	if part.More {
+		return nil, false
+	}
+	raws, f.waiting = f.waiting, nil
+	f.opener.LearnFrom(raws)
+	return raws, true
 }
 
 func (s *Share) askFolders(ctx context.Context, all []*shelf) ([]api.FolderPart, error) {
@@ -201,8 +239,16 @@ func (s *Share) take(ctx context.Context, f *shelf, part api.FolderPart) error {
 	if part.More && len(raws) == 0 {
 		return bad(fmt.Errorf("%w: entries are to follow, and none does", journal.Gap))
 	}
+	before := f.seq()
+	raws, all := f.complete(part, raws)
+	if !all {
+		if f.seq() <= before || f.held > maxWaiting {
+			return bad(fmt.Errorf("%w: entries that lead nowhere", journal.Gap))
+		}
+		return nil
+	}
 	if f.state == nil {
-		if err := s.beginShelf(ctx, f, part.Pages, raws); err != nil {
+		if err := s.beginShelf(ctx, f, f.pages, raws); err != nil {
 			return bad(err)
 		}
 	}
