@@ -22,6 +22,8 @@ import (
 	"time"
 
 	_ "modernc.org/sqlite"
+
+	"holdfast/api"
 )
 
 // run starts a client verb that the test will kill.
@@ -100,6 +102,11 @@ type serverFront struct {
 	away     atomic.Bool
 }
 
+// commits tells whether a request publishes something: a link, or a change of the drive.
+func commits(r *http.Request) bool {
+	return strings.HasSuffix(r.URL.Path, "/commit") || r.URL.Path == api.CommitDrive.Path
+}
+
 func (f *fleet) serverFront() *serverFront {
 	f.t.Helper()
 	u, err := url.Parse(f.server.url)
@@ -112,7 +119,7 @@ func (f *fleet) serverFront() *serverFront {
 		Rewrite:      func(r *httputil.ProxyRequest) { r.SetURL(u); r.Out.Host = r.In.Host },
 		ErrorHandler: func(http.ResponseWriter, *http.Request, error) { panic(http.ErrAbortHandler) },
 		ModifyResponse: func(res *http.Response) error {
-			if strings.HasSuffix(res.Request.URL.Path, "/commit") && s.loseCommits.Add(-1) >= 0 {
+			if commits(res.Request) && s.loseCommits.Add(-1) >= 0 {
 				return io.ErrUnexpectedEOF
 			}
 			return nil
@@ -126,7 +133,7 @@ func (f *fleet) serverFront() *serverFront {
 		if s.away.Load() {
 			panic(http.ErrAbortHandler)
 		}
-		if strings.HasSuffix(r.URL.Path, "/commit") {
+		if commits(r) {
 			s.commits.Add(1)
 			if hook := s.onCommit.Load(); hook != nil {
 				(*hook)()

@@ -265,3 +265,47 @@ func TestFetchResumes(t *testing.T) {
 		t.Errorf("%d bytes, %v; %d kept", len(raw), err, got.Kept)
 	}
 }
+
+// TestFetchBelievesNoServer: threat 12 for the drive. What a server says of a revision
+// is held against what the journal says; other files come all the same.
+func TestFetchBelievesNoServer(t *testing.T) {
+	t.Parallel()
+	s := newStage(t)
+	held := s.put(id.New[id.Folder](), StoreOptions{Files: s.walked(s.makeTree())})
+	var victim id.Revision
+	for _, h := range held {
+		if h.Path == "tree/small" {
+			victim = h.Content.Revision
+		}
+	}
+	for name, change := range map[string]func(*api.PlacedRevision){
+		"root":        func(r *api.PlacedRevision) { r.Root[0] ^= 1 },
+		"commitment":  func(r *api.PlacedRevision) { r.Commitment[0] ^= 1 },
+		"length":      func(r *api.PlacedRevision) { r.Length++ },
+		"release key": func(r *api.PlacedRevision) { r.ReleaseKey[0] ^= 1 },
+		"salt":        func(r *api.PlacedRevision) { r.Salt[0] ^= 1 },
+	} {
+		s.Change = func(_ string, answer any) {
+			page, ok := answer.(*api.RevisionsPage)
+			if !ok {
+				return
+			}
+			for i := range page.Revisions {
+				if page.Revisions[i].ID == victim {
+					change(&page.Revisions[i])
+				}
+			}
+		}
+		out := filepath.Join(s.dir, "out-"+name)
+		_, err := s.drive().Fetch(t.Context(), FetchOptions{Entries: held, Target: out})
+		if !errors.Is(err, ErrIntegrity) {
+			t.Errorf("%s: have %v", name, err)
+		}
+		if _, err := os.Stat(filepath.Join(out, "tree/small")); !errors.Is(err, os.ErrNotExist) {
+			t.Errorf("%s: a file is there: %v", name, err)
+		}
+		if _, err := os.Stat(filepath.Join(out, "tree/sub/large")); err != nil {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+}
