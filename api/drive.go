@@ -38,7 +38,8 @@ var (
 		ID: "commitDrive", Method: "POST", Path: "/api/v1/drive/commits", Auth: AuthAccount, MaxBody: maxDriveCommit, MaxEntries: maxDriveEntries, Timeout: pageTimeout,
 		Summary: "Append to the journals of several folders, with the upload that they refer to and grants, at once or not at all. The same request sent again gets the same answer.",
 		Codes: []Code{AccountSessionOver, HeadMoved, EntryInvalid, GrantInvalid, RoleTooLow, NotFound, RevisionUnknown, FolderExists, FolderMisplaced, PageMissing, OverLimit, OverQuota,
-			CommitConflict, UploadUnknown, UploadClosed, ReceiptInvalid, ReceiptsMissing, RevisionInvalid}}}
+			CommitConflict, UploadUnknown, UploadClosed, ReceiptInvalid, ReceiptsMissing, RevisionInvalid,
+			SessionInvalid, LinkExpired, LinkUsedUp, LinkRevoked}}}
 	FolderRevisions = Endpoint[FolderRevisionsRequest, RevisionsPage]{Info{
 		ID: "folderRevisions", Method: "POST", Path: "/api/v1/drive/folders/{folder}/revisions", Auth: AuthAccount, MaxBody: maxRevisionsBody, MaxEntries: maxRevisions, Timeout: pageTimeout,
 		Summary: "Revisions that a folder holds, with release keys, places and read tickets.",
@@ -123,8 +124,17 @@ type CommitDriveRequest struct {
 	Roots   []id.Folder `json:"roots,omitempty"`
 	// Grants are envelopes; they are signed in the epochs in which the entries leave the folders.
 	Grants []string `json:"grants,omitempty"`
+	// From are sessions of links whose revisions entries refer to: what is saved to a
+	// drive from a link.
+	From []LinkSource `json:"from,omitempty"`
 	// Upload brings the revisions that entries refer to and no folder holds yet.
 	Upload *DriveUpload `json:"upload,omitempty"`
+}
+
+// LinkSource is a link with a session of it that is alive.
+type LinkSource struct {
+	Handle  id.Handle `json:"handle"`
+	Session string    `json:"session"`
 }
 
 // FolderHead is the last entry of a folder's journal.

@@ -44,6 +44,7 @@ func All() []Described {
 		SetFactor.describe(Server), SetCodes.describe(Server), DropFactor.describe(Server), ExportAccount.describe(Server), EraseAccount.describe(Server),
 		OpenDriveUpload.describe(Server), ReadFolders.describe(Server), ReadCheckpoint.describe(Server), KeepCheckpoint.describe(Server),
 		CommitDrive.describe(Server), FolderRevisions.describe(Server), FolderExtents.describe(Server), GetDrive.describe(Server), FolderGrants.describe(Server),
+		ShareDrive.describe(Server), ListDriveLinks.describe(Server), UnlinkDrive.describe(Server), LinkFolders.describe(Server), LinkCheckpoint.describe(Server),
 		SendMessage.describe(Server), ListMessages.describe(Server), DropMessage.describe(Server), GetIdentity.describe(Server),
 		JoinNode.describe(Server), Heartbeat.describe(Server),
 		describePutBlob(), describeGetBlob(), describeForward(),

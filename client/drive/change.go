@@ -35,6 +35,7 @@ type change struct {
 	into   []*folder            // into which folders move
 	forget []id.Folder          // that end
 	upload *api.DriveUpload
+	from   []api.LinkSource // links that open what is put
 	grants [][]byte
 }
 

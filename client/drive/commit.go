@@ -256,7 +256,7 @@ func (w *written) entry(ctx context.Context, f *folder, pen journal.Pen, ops []j
 
 // send sends a commit until there is an answer to it: the same request is done once.
 func (d *Drive) send(ctx context.Context, w *written) ([]api.Node, error) {
-	req := api.CommitDriveRequest{Key: id.New[id.Commit](), Unchanged: w.unheld, Upload: w.upload}
+	req := api.CommitDriveRequest{Key: id.New[id.Commit](), Unchanged: w.unheld, Upload: w.upload, From: w.from}
 	for _, raw := range w.entries {
 		req.Entries = append(req.Entries, id.Encoding.EncodeToString(raw))
 	}

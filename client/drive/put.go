@@ -100,6 +100,11 @@ func (d *Drive) Put(ctx context.Context, files []NewFile, upload *api.DriveUploa
 }
 
 func (d *Drive) putAll(ctx context.Context, files []NewFile, upload *api.DriveUpload) (Result, error) {
+	return d.putFrom(ctx, files, upload, nil)
+}
+
+// putFrom puts files whose revisions an upload brings, the drive holds, or links open.
+func (d *Drive) putFrom(ctx context.Context, files []NewFile, upload *api.DriveUpload, from []api.LinkSource) (Result, error) {
 	if len(files) > MaxFiles {
 		return Result{}, ErrTooMany
 	}
@@ -116,7 +121,7 @@ func (d *Drive) putAll(ctx context.Context, files []NewFile, upload *api.DriveUp
 		return Result{}, err
 	}
 	c := d.change()
-	c.upload = upload
+	c.upload, c.from = upload, from
 	for i, p := range places {
 		if p.entry != nil && !p.entry.IsFolder() {
 			return Result{}, &Error{whole(all[i]), ErrNotFolder}

@@ -32,8 +32,8 @@ type ReceiveOptions struct {
 	// Force replaces files that are there.
 	Force bool
 	Report
-	// Opened is told once what the link holds, before the download is counted; may
-	// be nil. Its error ends the receive.
+	// Opened is told once what the link holds, before the download is counted, unless
+	// it opens a folder; may be nil. Its error ends the receive.
 	Opened func(*Share) error
 }
 
@@ -96,6 +96,12 @@ func (c *Client) receive(ctx context.Context, l link.Link, o ReceiveOptions, sta
 	if err != nil {
 		return nil, err
 	}
+	first := state.Session == ""
+	if s.Folder() { // what is in it only a session shows
+		if err := s.withSession(ctx, state, func() error { return s.Tree(ctx) }); err != nil {
+			return nil, err
+		}
+	}
 	if o.Opened != nil {
 		if err := o.Opened(s); err != nil {
 			return nil, err
@@ -104,7 +110,7 @@ func (c *Client) receive(ctx context.Context, l link.Link, o ReceiveOptions, sta
 	if o.Stdout != nil {
 		return s.toStream(ctx, o.Stdout, state)
 	}
-	return s.toDisk(ctx, o, state)
+	return s.toDisk(ctx, o, state, first)
 }
 
 // started remembers the download and starts it, in this order: one whose start

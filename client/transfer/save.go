@@ -46,11 +46,11 @@ type save struct {
 	bad   damage       // files that are not what was shared
 }
 
-// toDisk writes every entry below the target.
-func (s *Share) toDisk(ctx context.Context, o ReceiveOptions, state *resume.Receive) (got *Received, err error) {
+// toDisk writes every entry below the target; first tells that no earlier try began to.
+func (s *Share) toDisk(ctx context.Context, o ReceiveOptions, state *resume.Receive, first bool) (got *Received, err error) {
 	dir, name := s.where(o.Target)
 	v := &save{d: s.download, entries: s.Entries, force: o.Force, state: state, done: map[int]bool{}}
-	first := s.Bundle && state.Session == "" && !o.Force // what is there is none of ours
+	first = first && s.Bundle && !o.Force // what is there is none of ours
 	if first && o.Target == "" && dir != "." {
 		if err := newFolder(dir); err != nil {
 			return nil, err

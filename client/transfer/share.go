@@ -26,15 +26,16 @@ type Share struct {
 	// Bundle tells whether the link lists files, Title is the list's, if it has one.
 	Bundle bool
 	Title  string
-	// Expires in Unix seconds; Left are the downloads, nil where they are not limited.
+	// Expires in Unix seconds, 0 for never; Left are the downloads, nil where they are not limited.
 	Expires int64
 	Left    *int64
 	// Nodes hold the copies, as far as the server says.
 	Nodes []fleet.Node
 
 	*download
-	link link.Link
-	keys link.Keys
+	link     link.Link
+	keys     link.Keys
+	folderOf *link.Folder // of a link to a folder
 
 	mu      sync.Mutex // guards what follows
 	session string     // its token, drawn here; empty until one is needed
@@ -78,6 +79,10 @@ func (c *Client) Open(ctx context.Context, l link.Link, o OpenOptions) (*Share, 
 	record, err := link.OpenRecord(keys.Record, l.Handle, raw)
 	if err != nil {
 		return nil, integrity(err)
+	}
+	if record.Kind == link.OfFolder {
+		s.folderOf, s.Title, s.Bundle = record.Folder, record.Folder.Name, true
+		return s, nil
 	}
 	if record.Kind == link.OneFile {
 		s.Entries = []descriptor.Descriptor{*record.File}

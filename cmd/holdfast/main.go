@@ -43,6 +43,10 @@ type cli struct {
 	Get      getCmd      `cmd:"" help:"Get files out of the drive."`
 	Cat      catCmd      `cmd:"" help:"Write files of the drive to stdout."`
 	Sync     syncCmd     `cmd:"" help:"Make a folder of the drive what one of this machine is."`
+	Share    shareCmd    `cmd:"" help:"Make a link to a file or folder of the drive."`
+	Links    linksCmd    `cmd:"" help:"List the links to what is in the drive."`
+	Unlink   unlinkCmd   `cmd:"" help:"End links to what is in the drive."`
+	Save     saveCmd     `cmd:"" help:"Copy what a link opens to the drive; no content moves."`
 
 	Invite      inviteCmd      `cmd:"" help:"Share a folder with a contact."`
 	Invitations invitationsCmd `cmd:"" help:"Folders that others want to share: list, accept, decline."`

@@ -34,6 +34,7 @@ const (
 	WrapPasskey  = "holdfast/v1/wrap-passkey"
 	PhraseAuth   = "holdfast/v1/phrase-auth"
 	Message      = "holdfast/v1/message"
+	DriveLinks   = "holdfast/v1/drive-links"
 )
 
 // Info joins a label, a zero byte and ids.

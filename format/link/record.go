@@ -29,20 +29,38 @@ func (invalid) Unwrap() error { return wire.ErrEncoding }
 // Kind is what a link opens.
 type Kind int64
 
-// The kinds of link; 3 is reserved for folders, every other number is refused.
+// The kinds of link; every other number is refused.
 const (
-	OneFile Kind = 1
-	Bundle  Kind = 2
+	OneFile  Kind = 1
+	Bundle   Kind = 2
+	OfFolder Kind = 3
 )
 
+// Folder is a folder of a drive as a link tells of it: what opens its journal, and the
+// journal's last entry when the link was made.
+type Folder struct {
+	ID    id.Folder
+	Epoch int64
+	// Read is the read key of that epoch; Write and Admin are public keys.
+	Read         Secret
+	Write, Admin id.Bytes32
+	Name         string
+	Seq          int64
+	Hash         id.Bytes32
+}
+
+// maxEpoch is the greatest epoch of a folder (docs/format.md §20).
+const maxEpoch = 4096
+
 // Record is what the sender seals for whoever holds the link: a file's
-// descriptor, or the content stream of a bundle with its totals.
+// descriptor, the content stream of a bundle with its totals, or a folder.
 type Record struct {
 	Kind   Kind
 	File   *descriptor.Descriptor // OneFile only
 	Bundle *descriptor.Content    // Bundle only
 	Files  int64                  // Bundle only: files in it
 	Bytes  int64                  // Bundle only: sum of their true sizes
+	Folder *Folder                // OfFolder only
 }
 
 // plain is the record as encoded: the totals are pointers because they are
@@ -53,6 +71,24 @@ type plain struct {
 	Bundle *descriptor.Content    `cbor:"3,keyasint,omitempty"`
 	Files  *int64                 `cbor:"4,keyasint,omitempty"`
 	Bytes  *int64                 `cbor:"5,keyasint,omitempty"`
+	Folder *id.Folder             `cbor:"6,keyasint,omitempty"`
+	Epoch  *int64                 `cbor:"7,keyasint,omitempty"`
+	Read   *Secret                `cbor:"8,keyasint,omitempty"`
+	Write  *id.Bytes32            `cbor:"9,keyasint,omitempty"`
+	Admin  *id.Bytes32            `cbor:"10,keyasint,omitempty"`
+	Name   *string                `cbor:"11,keyasint,omitempty"`
+	Seq    *int64                 `cbor:"12,keyasint,omitempty"`
+	Hash   *id.Bytes32            `cbor:"13,keyasint,omitempty"`
+}
+
+// ofFolder tells how many of a folder's keys are there.
+func (p plain) ofFolder() (n int) {
+	for _, there := range []bool{p.Folder != nil, p.Epoch != nil, p.Read != nil, p.Write != nil, p.Admin != nil, p.Name != nil, p.Seq != nil, p.Hash != nil} {
+		if there {
+			n++
+		}
+	}
+	return n
 }
 
 // ForFile is the record of a link to one file.
@@ -67,16 +103,27 @@ func ForBundle(content descriptor.Content, b descriptor.Bundle) (Record, error) 
 	return Record{Kind: Bundle, Bundle: &content, Files: files, Bytes: bytes}, nil
 }
 
+// ForFolder is the record of a link to a folder.
+func ForFolder(f Folder) Record { return Record{Kind: OfFolder, Folder: &f} }
+
 func (r Record) plain() plain {
 	p := plain{Kind: r.Kind, File: r.File, Bundle: r.Bundle}
 	if r.Kind == Bundle || r.Files != 0 || r.Bytes != 0 { // out of place they are for check to refuse
 		p.Files, p.Bytes = &r.Files, &r.Bytes
 	}
+	if f := r.Folder; f != nil {
+		p.Folder, p.Epoch, p.Read, p.Write, p.Admin, p.Name, p.Seq, p.Hash = &f.ID, &f.Epoch, &f.Read, &f.Write, &f.Admin, &f.Name, &f.Seq, &f.Hash
+	}
 	return p
 }
 
 func (p plain) check() error {
+	if n := p.ofFolder(); p.Kind != OfFolder && n > 0 {
+		return fmt.Errorf("%w: kind %d with %d keys of a folder", ErrTarget, p.Kind, n)
+	}
 	switch p.Kind {
+	case OfFolder:
+		return p.checkFolder()
 	case OneFile:
 		if p.File == nil || p.Bundle != nil || p.Files != nil || p.Bytes != nil {
 			return fmt.Errorf("%w: one file wants its descriptor and nothing else", ErrTarget)
@@ -100,6 +147,24 @@ func (p plain) check() error {
 		return p.Bundle.Check()
 	}
 	return fmt.Errorf("%w: kind %d", ErrTarget, p.Kind)
+}
+
+// folderKeys is how many keys tell of a folder.
+const folderKeys = 8
+
+func (p plain) checkFolder() error {
+	switch {
+	case p.ofFolder() != folderKeys || p.File != nil || p.Bundle != nil || p.Files != nil || p.Bytes != nil:
+		return fmt.Errorf("%w: a folder wants all that tells of one and nothing else", ErrTarget)
+	case *p.Epoch < 1 || *p.Epoch > maxEpoch:
+		return fmt.Errorf("%w: epoch %d, 1 to %d allowed", ErrTarget, *p.Epoch, maxEpoch)
+	case *p.Seq < 1 || *p.Seq > wire.MaxInt:
+		return fmt.Errorf("%w: a head at %d", ErrTarget, *p.Seq)
+	}
+	if err := descriptor.CheckName(*p.Name); err != nil {
+		return fmt.Errorf("link record: %w", err)
+	}
+	return nil
 }
 
 // Check tells whether r obeys docs/format.md §11.
@@ -148,6 +213,9 @@ func OpenRecord(key Secret, handle id.Handle, sealed []byte) (Record, error) {
 	r := Record{Kind: p.Kind, File: p.File, Bundle: p.Bundle}
 	if p.Kind == Bundle {
 		r.Files, r.Bytes = *p.Files, *p.Bytes
+	}
+	if p.Kind == OfFolder {
+		r.Folder = &Folder{ID: *p.Folder, Epoch: *p.Epoch, Read: *p.Read, Write: *p.Write, Admin: *p.Admin, Name: *p.Name, Seq: *p.Seq, Hash: *p.Hash}
 	}
 	return r, nil
 }

@@ -23,6 +23,13 @@ func file(path string, size int64) descriptor.Descriptor {
 	return descriptor.Descriptor{Path: path, Kind: descriptor.File, Content: content(size)}
 }
 
+func aFolder() *Folder {
+	return &Folder{
+		ID: id.Folder(run(4, 16)), Epoch: 2, Read: Secret(run(5, 32)), Write: id.Bytes32(run(6, 32)), Admin: id.Bytes32(run(7, 32)),
+		Name: "album", Seq: 9, Hash: id.Bytes32(run(8, 32)),
+	}
+}
+
 func bundle(t *testing.T, entries ...descriptor.Descriptor) descriptor.Bundle {
 	t.Helper()
 	b, err := descriptor.NewBundle("", entries)
@@ -55,6 +62,15 @@ func TestSealRecordRefuses(t *testing.T) {
 		{"negative count", Record{Kind: Bundle, Bundle: content(1), Files: -1}},
 		{"negative bytes", Record{Kind: Bundle, Bundle: content(1), Bytes: -1}},
 		{"bytes of 2^53", Record{Kind: Bundle, Bundle: content(1), Bytes: wire.MaxInt + 1}},
+		{"folder without one", Record{Kind: OfFolder}},
+		{"folder with descriptor", Record{Kind: OfFolder, Folder: aFolder(), File: &f}},
+		{"folder with bundle", Record{Kind: OfFolder, Folder: aFolder(), Bundle: content(1)}},
+		{"folder with count", Record{Kind: OfFolder, Folder: aFolder(), Files: 1}},
+		{"file with folder", Record{Kind: OneFile, File: &f, Folder: aFolder()}},
+		{"bundle with folder", Record{Kind: Bundle, Bundle: content(1), Folder: aFolder()}},
+		{"folder without name", Record{Kind: OfFolder, Folder: &Folder{Epoch: 1, Seq: 1}}},
+		{"folder of epoch 0", Record{Kind: OfFolder, Folder: &Folder{Seq: 1, Name: "a"}}},
+		{"folder without head", Record{Kind: OfFolder, Folder: &Folder{Epoch: 1, Name: "a"}}},
 		{"content of negative size", Record{Kind: Bundle, Bundle: content(-1)}},
 	}
 	for _, c := range cases {
@@ -127,6 +143,11 @@ func TestRecordRoundTrip(t *testing.T) {
 		if rapid.Bool().Draw(t, "bundle") {
 			r = Record{Kind: Bundle, Bundle: content(size.Draw(t, "size")), Files: size.Draw(t, "files"), Bytes: size.Draw(t, "bytes")}
 		}
+		if rapid.Bool().Draw(t, "folder") {
+			f := aFolder()
+			f.Epoch, f.Seq = rapid.Int64Range(1, maxEpoch).Draw(t, "epoch"), rapid.Int64Range(1, wire.MaxInt).Draw(t, "seq")
+			r = ForFolder(*f)
+		}
 		sealed, err := SealRecord(key, handle, r)
 		if err != nil {
 			t.Fatal(err)
@@ -148,9 +169,11 @@ func TestRecordRoundTrip(t *testing.T) {
 
 // FuzzRecord fuzzes the sealed bytes, and the plaintext by sealing them.
 func FuzzRecord(f *testing.F) {
-	for _, c := range golden.Read[recordVector](f, "linkrecord.json") {
-		f.Add([]byte(c.Record.Bytes))
-		f.Add([]byte(c.Plaintext))
+	for _, name := range []string{"linkrecord.json", "linkfolder.json"} {
+		for _, c := range golden.Read[recordVector](f, name) {
+			f.Add([]byte(c.Record.Bytes))
+			f.Add([]byte(c.Plaintext))
+		}
 	}
 	f.Fuzz(func(t *testing.T, b []byte) {
 		if _, err := OpenRecord(one.Secret, one.Handle, b); err == nil {

@@ -3,6 +3,7 @@ package link
 import (
 	"bytes"
 	"errors"
+	"fmt"
 	"maps"
 	"reflect"
 	"strings"
@@ -206,8 +207,60 @@ var recordErrors = map[string]error{
 	"version": seal.ErrVersion, "record": seal.ErrRecord, "commitment": seal.ErrCommitment, "encoding": wire.ErrEncoding,
 }
 
+// folderVectors are those of links to folders, in a file of their own: what was written
+// before them stays as it is.
+func folderVectors(t *testing.T) []recordVector {
+	s, locked := newSample(t, ""), newSample(t, "correct horse battery staple")
+	least := node{1: 3, 6: run(20, 16), 7: 1, 8: run(30, 32), 9: run(70, 32), 10: run(110, 32), 11: "a", 12: 1, 13: run(150, 32)}
+	cases := []recordVector{
+		s.good("folder, least", least, nil),
+		s.good("folder, greatest", with(least, 7, maxEpoch, 11, strings.Repeat("n", 255), 12, wire.MaxInt), nil),
+		locked.good("folder with a password", least, nil),
+		s.good("unknown keys from 64 on are ignored", with(least, 64, "later"), least),
+	}
+	fails := []struct {
+		name string
+		m    node
+	}{
+		{"epoch 0", with(least, 7, 0)},
+		{"epoch 4097", with(least, 7, maxEpoch+1)},
+		{"negative epoch", with(least, 7, -1)},
+		{"folder of 15 bytes", with(least, 6, run(20, 15))},
+		{"read key of 33 bytes", with(least, 8, run(30, 33))},
+		{"write key of 31 bytes", with(least, 9, run(70, 31))},
+		{"admin key is text", with(least, 10, "key")},
+		{"name of two components", with(least, 11, "a/b")},
+		{"name ..", with(least, 11, "..")},
+		{"name empty", with(least, 11, "")},
+		{"name of 256 bytes", with(least, 11, strings.Repeat("n", 256))},
+		{"seq 0", with(least, 12, 0)},
+		{"seq of 2^53", with(least, 12, wire.MaxInt+1)},
+		{"hash of 16 bytes", with(least, 13, run(150, 16))},
+		{"unknown key 14", with(least, 14, 1)},
+		{"folder with descriptor", with(least, 2, node{1: "a", 2: 1, 3: contentNode(0, 5)})},
+		{"folder with content", with(least, 3, contentNode(0, 5))},
+		{"folder with count", with(least, 4, 0)},
+		{"folder with bytes", with(least, 5, 0)},
+		{"kind 4", with(least, 1, 4)},
+		{"file with a folder's keys", with(least, 1, 1, 2, node{1: "a", 2: 1, 3: contentNode(0, 5)})},
+		{"file with a folder's name", node{1: 1, 2: node{1: "a", 2: 1, 3: contentNode(0, 5)}, 11: "a"}},
+		{"bundle with a folder's id", node{1: 2, 3: contentNode(40, 999), 4: 3, 5: 300005, 6: run(20, 16)}},
+	}
+	for key := 6; key <= 13; key++ {
+		fails = append(fails, struct {
+			name string
+			m    node
+		}{fmt.Sprintf("without key %d", key), with(least, key, nil)})
+	}
+	for _, f := range fails {
+		cases = append(cases, s.raw(f.name, "encoding", s.sealed(wire.Marshal(f.m))))
+	}
+	return cases
+}
+
 func TestRecordVectors(t *testing.T) {
 	cases := golden.Sync(t, "linkrecord.json", "link records (docs/format.md, sections 6 and 11; fields in docs/vectors.md)", recordVectors(t))
+	cases = append(cases, golden.Sync(t, "linkfolder.json", "link records of folders (docs/format.md, sections 6 and 11; fields in docs/vectors.md)", folderVectors(t))...)
 	for _, c := range cases {
 		t.Run(c.CaseName(), func(t *testing.T) {
 			l := Link{Handle: id.Handle(c.Handle), Secret: Secret(c.Secret)}

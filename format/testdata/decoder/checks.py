@@ -180,6 +180,8 @@ _SIGNED = Kind(checks_signed.check_payload, "type publicKey seed envelope digest
 _LINK = ("handle fragment flags secret base url finalKey auth recordKey authHash manageSecret manageHash "
          "password? passwordKey?")
 
+_LINK_RECORD = ("handle secret password? record recordKey salt plaintext? value again", "handle secret password? record")
+
 KINDS = {
     "ids.json": Kind(check_ids, "kind text bytes", "kind text"),
     "pad.json": Kind(check_pad, "trueSize padded segments streamLength pieces", "streamLength"),
@@ -198,9 +200,8 @@ KINDS = {
                           "password"),
     "accountname.json": Kind(checks_links.check_name, "typed prepared", "typed"),
     "link.json": Kind(checks_links.check_link, _LINK, "handle fragment"),
-    "linkrecord.json": Kind(checks_links.check_record,
-                            "handle secret password? record recordKey salt plaintext? value again",
-                            "handle secret password? record"),
+    "linkrecord.json": Kind(checks_links.check_record, *_LINK_RECORD),
+    "linkfolder.json": Kind(checks_links.check_record, *_LINK_RECORD),
     "ticket-upload.json": _SIGNED, "ticket-read.json": _SIGNED, "receipt.json": _SIGNED, "order.json": _SIGNED,
     "orderreceipt.json": _SIGNED, "declaration.json": _SIGNED, "heartbeat.json": _SIGNED,
     "declaration-jurisdictions.json": Kind(checks_signed.check_jurisdictions, "codes", "codes"),

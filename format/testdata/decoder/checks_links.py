@@ -1,5 +1,5 @@
-"""Checks of passwords, names, links and link records: password.json, accountname.json, link.json, linkrecord.json
-(docs/vectors.md)."""
+"""Checks of passwords, names, links and link records: password.json, accountname.json, link.json, linkrecord.json,
+linkfolder.json (docs/vectors.md)."""
 
 import account_name
 import cbor

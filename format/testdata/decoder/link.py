@@ -10,13 +10,15 @@ from descriptor import FILE, content, descriptor, is_component
 from errors import refuse
 from ids import decode_base64url, encode_base64url, hkdf, label, labelled_hash
 from password import prepare
-from shapes import mapping, uint
+from shapes import data, mapping, text, uint
 
 VERSION = 1
 PASSWORD_FLAG = 1
 FRAGMENT_LENGTH = 51
 LARGEST_RECORD = 65_536
-ONE_FILE, BUNDLE = 1, 2
+ONE_FILE, BUNDLE, OF_FOLDER = 1, 2, 3
+MOST_EPOCHS = 4_096
+_FOLDER_KEYS = set(range(6, 14))
 
 
 def _checksum(handle, flags, secret):
@@ -82,11 +84,16 @@ def _record_rule(value):
     if value[1] == ONE_FILE:
         refuse(set(value) != {1, 2}, "encoding", "keys of a link to one file")
         refuse(value[2][2] != FILE or not is_component(value[2][1]), "encoding", "not one file with one name")
+    elif value[1] == OF_FOLDER:
+        refuse(set(value) != {1} | _FOLDER_KEYS, "encoding", "keys of a link to a folder")
     else:
         refuse(set(value) != {1, 3, 4, 5}, "encoding", "keys of a link to a bundle")
 
 
-record_shape = mapping({1: uint(ONE_FILE, BUNDLE)}, {2: descriptor, 3: content, 4: uint(), 5: uint()}, _record_rule)
+record_shape = mapping({1: uint(ONE_FILE, OF_FOLDER)}, {
+    2: descriptor, 3: content, 4: uint(), 5: uint(),
+    6: data(16), 7: uint(1, MOST_EPOCHS), 8: data(32), 9: data(32), 10: data(32), 11: text(1, 255, is_component),
+    12: uint(1), 13: data(32)}, _record_rule)
 
 
 def open_link_record(purpose_key, handle, record):

@@ -22,6 +22,8 @@ type Commit struct {
 	Roots   []id.Folder `cbor:"4,keyasint"`
 	Grants  [][]byte    `cbor:"5,keyasint"`
 	Upload  *Upload     `cbor:"6,keyasint"`
+	// From are links whose revisions entries may refer to.
+	From []Source `cbor:"7,keyasint,omitempty"`
 }
 
 // Upload is the upload that a commit closes: Pages staged pages, and the last one.
@@ -88,7 +90,7 @@ func (s *Service) commit(ctx context.Context, account id.Account, c *Commit) (Do
 	}
 	var done Done
 	err = s.store.CommitDrive(ctx, account, func(tx Tx) error {
-		t := &turn{tx: tx, plan: p, day: s.today(), quota: s.quota, journals: s.journals()}
+		t := &turn{tx: tx, plan: p, day: s.today(), now: s.now().Unix(), quota: s.quota, journals: s.journals()}
 		done, err = t.run(ctx, closing)
 		return err
 	})
@@ -184,6 +186,9 @@ func (c *Commit) plan() (*plan, error) {
 	}
 	if len(c.Roots) > maxRoots {
 		return nil, fmt.Errorf("%w: %d roots, at most %d", ErrOverLimit, len(c.Roots), maxRoots)
+	}
+	if len(c.From) > maxSources {
+		return nil, fmt.Errorf("%w: %d links to save from, at most %d", ErrOverLimit, len(c.From), maxSources)
 	}
 	return p, p.name()
 }

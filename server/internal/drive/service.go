@@ -62,35 +62,47 @@ type Part struct {
 
 // Read gives heads of folders, and what their journals have beyond the points.
 func (s *Service) Read(ctx context.Context, account id.Account, points []Point) ([]Part, error) {
-	seen := map[id.Folder]bool{}
-	for _, p := range points {
-		if seen[p.Folder] || p.After < 0 {
-			return nil, fmt.Errorf("read folders: %w: folder %s twice, or after entry %d", ErrRequest, p.Folder, p.After)
-		}
-		seen[p.Folder] = true
+	if err := checkPoints(points); err != nil {
+		return nil, fmt.Errorf("read folders: %w", err)
 	}
 	var parts []Part
-	err := s.store.ReadDrive(ctx, account, func(r Reader) error {
-		parts = make([]Part, 0, len(points))
-		room, first := int64(answerBytes), true
-		for _, p := range points {
-			part, err := readPart(ctx, r, p, room, first)
-			if err != nil {
-				return err
-			}
-			for _, e := range part.Entries {
-				if first {
-					first = false
-					continue
-				}
-				room -= int64(len(e))
-			}
-			parts = append(parts, part)
-		}
-		return nil
+	err := s.store.ReadDrive(ctx, account, func(r Reader) (err error) {
+		parts, err = readParts(ctx, r, points)
+		return err
 	})
 	if err != nil {
 		return nil, fmt.Errorf("read folders: %w", err)
+	}
+	return parts, nil
+}
+
+func checkPoints(points []Point) error {
+	seen := map[id.Folder]bool{}
+	for _, p := range points {
+		if seen[p.Folder] || p.After < 0 {
+			return fmt.Errorf("%w: folder %s twice, or after entry %d", ErrRequest, p.Folder, p.After)
+		}
+		seen[p.Folder] = true
+	}
+	return nil
+}
+
+func readParts(ctx context.Context, r Reader, points []Point) ([]Part, error) {
+	parts := make([]Part, 0, len(points))
+	room, first := int64(answerBytes), true
+	for _, p := range points {
+		part, err := readPart(ctx, r, p, room, first)
+		if err != nil {
+			return nil, err
+		}
+		for _, e := range part.Entries {
+			if first {
+				first = false
+				continue
+			}
+			room -= int64(len(e))
+		}
+		parts = append(parts, part)
 	}
 	return parts, nil
 }
@@ -127,23 +139,28 @@ func readPart(ctx context.Context, r Reader, p Point, room int64, first bool) (P
 // Checkpoint gives pages of a folder's newest checkpoint, by their hashes.
 func (s *Service) Checkpoint(ctx context.Context, account id.Account, wanted id.Folder, hashes []journal.Hash) ([][]byte, error) {
 	var pages [][]byte
-	err := s.store.ReadDrive(ctx, account, func(r Reader) error {
-		pages = [][]byte{}
-		f, err := folder(ctx, r, wanted)
-		if err != nil {
-			return err
-		}
-		for _, hash := range hashes {
-			page, err := r.Page(ctx, f, hash)
-			if err != nil {
-				return err
-			}
-			pages = append(pages, page)
-		}
-		return nil
+	err := s.store.ReadDrive(ctx, account, func(r Reader) (err error) {
+		pages, err = readPages(ctx, r, wanted, hashes)
+		return err
 	})
 	if err != nil {
 		return nil, fmt.Errorf("read checkpoint: %w", err)
+	}
+	return pages, nil
+}
+
+func readPages(ctx context.Context, r Reader, wanted id.Folder, hashes []journal.Hash) ([][]byte, error) {
+	f, err := folder(ctx, r, wanted)
+	if err != nil {
+		return nil, err
+	}
+	pages := [][]byte{}
+	for _, hash := range hashes {
+		page, err := r.Page(ctx, f, hash)
+		if err != nil {
+			return nil, err
+		}
+		pages = append(pages, page)
 	}
 	return pages, nil
 }

@@ -17,6 +17,12 @@ type Store interface {
 	// CommitDrive runs f in one transaction. Everything that f does, and nothing else,
 	// is there when it returns nil; after an error nothing is. f may run again.
 	CommitDrive(ctx context.Context, account id.Account, f func(Tx) error) error
+	// ReadLink and EndLink are share.Store's.
+	ReadLink(ctx context.Context, handle id.Handle, f func(share.Link, share.Reader) error) error
+	EndLink(ctx context.Context, handle id.Handle, state share.State, day int64) error
+	// ReadLinkFolders is ReadLink with a Reader of the link's folder and all below it, in
+	// which its caller is a reader. It is nil for links that open no folder.
+	ReadLinkFolders(ctx context.Context, handle id.Handle, f func(share.Link, share.Reader, Reader) error) error
 	// DropFolders does up to limit parts of removing what lay in folders that were
 	// dropped, on that day, and returns how many it did.
 	DropFolders(ctx context.Context, day int64, limit int) (int, error)
@@ -46,6 +52,8 @@ type Reader interface {
 	// folders that lie in a root.
 	Granted(ctx context.Context, limit int) ([]Granted, error)
 	Usage(ctx context.Context) (Usage, error)
+	// Links that the account made and that have not ended, the newest first, up to limit.
+	Links(ctx context.Context, limit int) ([]OwnLink, error)
 	// Revisions that the folder holds.
 	Revisions(f Folder) share.Source
 }
@@ -104,6 +112,13 @@ type Tx interface {
 	// SetGrant stores a grant to an account, or fails with ErrGrant if one of this or a
 	// later serial is there, and with ErrOverLimit if the folder had more than most.
 	SetGrant(ctx context.Context, folder int64, g Grant, most int) error
+	// Link is a link as it stands, whoever made it, until the transaction ends:
+	// share.ErrNotFound if there is none.
+	Link(ctx context.Context, handle id.Handle) (share.Link, share.Reader, error)
+	// AddLink adds a link of the account, whose drive is own, to what is in a folder. It
+	// fails with upload.ErrLinkExists if the handle was ever used, and with ErrOverLimit if
+	// the account had more than most.
+	AddLink(ctx context.Context, own, folder int64, l NewLink, most int) error
 	// Done keeps the answer to the commit.
 	Done(ctx context.Context, key id.Commit, a Answer, day int64) error
 }

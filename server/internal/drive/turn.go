@@ -7,6 +7,7 @@ import (
 	"holdfast/format/id"
 	"holdfast/format/journal"
 	"holdfast/format/wire"
+	"holdfast/server/internal/share"
 	"holdfast/server/internal/upload"
 )
 
@@ -15,6 +16,7 @@ type turn struct {
 	tx    Tx
 	plan  *plan
 	day   int64
+	now   int64 // in Unix seconds
 	quota int64
 	// journals is what entries and pages of a drive may take.
 	journals int64
@@ -24,6 +26,7 @@ type turn struct {
 	// brought are the revisions of the upload; true once an entry refers to one.
 	brought map[id.Revision]bool
 	charges map[int64]*charge
+	sources []share.Reader
 }
 
 // charge is what becomes more or less in a drive.
@@ -45,6 +48,9 @@ func (t *turn) run(ctx context.Context, closing *upload.Closing) (Done, error) {
 	}
 	done, err := t.bring(ctx, closing)
 	if err != nil {
+		return Done{}, err
+	}
+	if err := t.openSources(ctx); err != nil {
 		return Done{}, err
 	}
 	t.charges = map[int64]*charge{}
@@ -206,6 +212,9 @@ func (t *turn) hold(ctx context.Context) error {
 				continue
 			}
 			readable, err := t.tx.Readable(ctx, r)
+			if err == nil && !readable {
+				readable, err = t.opened(ctx, r)
+			}
 			if err != nil {
 				return err
 			}

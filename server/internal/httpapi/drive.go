@@ -66,19 +66,24 @@ func (s *server) readFolders(ctx context.Context, r api.Request, req api.ReadFol
 	if err != nil {
 		return api.ReadFoldersResponse{}, err
 	}
-	points := make([]drive.Point, len(req.Folders))
-	for i, p := range req.Folders {
+	parts, err := s.Drives.Read(ctx, b.ID, toPoints(req.Folders))
+	return folderParts(parts), problem(err)
+}
+
+func toPoints(folders []api.FolderPoint) []drive.Point {
+	points := make([]drive.Point, len(folders))
+	for i, p := range folders {
 		points[i] = drive.Point{Folder: p.Folder, After: p.After}
 	}
-	parts, err := s.Drives.Read(ctx, b.ID, points)
-	if err != nil {
-		return api.ReadFoldersResponse{}, problem(err)
-	}
+	return points
+}
+
+func folderParts(parts []drive.Part) api.ReadFoldersResponse {
 	out := api.ReadFoldersResponse{Folders: make([]api.FolderPart, len(parts))}
 	for i, p := range parts {
 		out.Folders[i] = folderPart(p)
 	}
-	return out, nil
+	return out
 }
 
 func folderPart(p drive.Part) api.FolderPart {
@@ -147,6 +152,9 @@ func toCommit(req api.CommitDriveRequest) (*drive.Commit, error) {
 	c := &drive.Commit{Key: req.Key, Entries: d.all("entries", req.Entries), Roots: req.Roots, Grants: d.all("grants", req.Grants)}
 	if err := d.err(); err != nil {
 		return nil, err
+	}
+	for _, from := range req.From {
+		c.From = append(c.From, drive.Source{Handle: from.Handle, Session: from.Session})
 	}
 	for _, h := range req.Unchanged {
 		c.Unchanged = append(c.Unchanged, journal.Head{Folder: h.Folder, Seq: h.Seq, Hash: journal.Hash(h.Hash)})

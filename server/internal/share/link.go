@@ -72,13 +72,26 @@ type Link struct {
 	Record []byte
 	// Listing is the bundle's own revision, zero for a single file.
 	Listing id.Revision
-	// Expires in Unix seconds, rounded.
+	// Expires in Unix seconds, rounded; 0 for never, which links of drives may.
 	Expires int64
 	// Limit of downloads, 0 for none, and how many there were.
 	Limit, Downloads int64
-	// Bytes of the link's blobs.
+	// Bytes of the link's blobs; 0 for a link to what is in a drive.
 	Bytes    int64
 	EndedDay int64
+	// Drive is what a link to what is in a drive says besides; nil for a send's, and
+	// for one that has ended. Upload and Manage are zero where it is set.
+	Drive *InDrive
+}
+
+// InDrive tells of a link to a file or folder of a drive.
+type InDrive struct {
+	Owner  id.Account
+	Folder id.Folder
+	// Whole: it opens the folder and all below it; else a file's revisions.
+	Whole bool
+	// Lost: its owner may not read any more what it opens.
+	Lost bool
 }
 
 // Left is how many downloads may still be started; ok is false without a limit.
@@ -94,8 +107,11 @@ func (l Link) Stands(now int64) error {
 	case Revoked:
 		return ErrRevoked
 	}
-	if l.Expires <= now {
+	if l.Expires > 0 && l.Expires <= now {
 		return ErrExpired
+	}
+	if l.Drive != nil && l.Drive.Lost {
+		return ErrRevoked
 	}
 	return nil
 }
@@ -132,15 +148,12 @@ const (
 // Link checks the spec against the limits and makes the link, which stands for
 // the given upload. Days are counted from now.
 func (s Spec) Link(upload id.Upload, bytes int64, limits Limits, now time.Time) (Link, error) {
+	if err := checkParts(s.Handle, s.Auth, s.Record, s.MaxDownloads); err != nil {
+		return Link{}, err
+	}
 	switch {
-	case s.Handle.IsZero():
-		return Link{}, fmt.Errorf("%w: the handle is missing", ErrSpec)
-	case s.Auth == id.Bytes32{} || s.Manage == id.Bytes32{}:
+	case s.Manage == id.Bytes32{}:
 		return Link{}, fmt.Errorf("%w: a hash is missing", ErrSpec)
-	case len(s.Record) < minRecord || len(s.Record) > MaxRecord:
-		return Link{}, fmt.Errorf("%w: a record of %d bytes, %d to %d allowed", ErrSpec, len(s.Record), minRecord, MaxRecord)
-	case s.MaxDownloads < 0:
-		return Link{}, fmt.Errorf("%w: a limit of %d downloads", ErrSpec, s.MaxDownloads)
 	case s.MaxDownloads > limits.Downloads:
 		return Link{}, fmt.Errorf("%w: a limit of %d downloads, at most %d", ErrOverLimit, s.MaxDownloads, limits.Downloads)
 	case s.Expires <= now.Unix():
@@ -152,6 +165,36 @@ func (s Spec) Link(upload id.Upload, bytes int64, limits Limits, now time.Time) 
 		Handle: s.Handle, State: Live, Upload: upload, Auth: s.Auth, Manage: s.Manage, Record: s.Record,
 		Listing: s.Listing, Expires: RoundExpiry(s.Expires, now), Limit: s.MaxDownloads, Bytes: bytes,
 	}, nil
+}
+
+func checkParts(handle id.Handle, auth id.Bytes32, record []byte, downloads int64) error {
+	switch {
+	case handle.IsZero():
+		return fmt.Errorf("%w: the handle is missing", ErrSpec)
+	case auth == id.Bytes32{}:
+		return fmt.Errorf("%w: a hash is missing", ErrSpec)
+	case len(record) < minRecord || len(record) > MaxRecord:
+		return fmt.Errorf("%w: a record of %d bytes, %d to %d allowed", ErrSpec, len(record), minRecord, MaxRecord)
+	case downloads < 0:
+		return fmt.Errorf("%w: a limit of %d downloads", ErrSpec, downloads)
+	}
+	return nil
+}
+
+// ForDrive checks a link to what is in a drive, which may have no end. Its expiry is
+// rounded as others' are.
+func ForDrive(l Link, now time.Time) (Link, error) {
+	if err := checkParts(l.Handle, l.Auth, l.Record, l.Limit); err != nil {
+		return Link{}, err
+	}
+	if l.Expires < 0 || l.Expires > 0 && l.Expires <= now.Unix() {
+		return Link{}, fmt.Errorf("%w: it would have expired already; check this machine's clock", ErrSpec)
+	}
+	if l.Expires > 0 {
+		l.Expires = RoundExpiry(l.Expires, now)
+	}
+	l.State = Live
+	return l, nil
 }
 
 // RoundExpiry rounds up to the full hour when less than two days are left, else

@@ -102,7 +102,7 @@ func (s *Service) lookable(ctx context.Context, l Link, r Reader, key Key) error
 	if key.Session == "" {
 		return ErrUsedUp
 	}
-	return s.checkSession(ctx, l, r, key.Session)
+	return checkSession(ctx, l, r, key.Session, s.now().Unix())
 }
 
 // Started is a session that runs.
@@ -176,17 +176,22 @@ func (s *Service) useTry(free int64) (int64, error) {
 // withSession runs f if the session is the link's and still lives.
 func (s *Service) withSession(ctx context.Context, handle id.Handle, session string, f func(Link, Reader) error) error {
 	return s.store.ReadLink(ctx, handle, func(l Link, r Reader) error {
-		if err := l.Stands(s.now().Unix()); err != nil {
-			return err
-		}
-		if err := s.checkSession(ctx, l, r, session); err != nil {
+		if err := Admit(ctx, l, r, session, s.now().Unix()); err != nil {
 			return err
 		}
 		return f(l, r)
 	})
 }
 
-func (s *Service) checkSession(ctx context.Context, l Link, r Reader, session string) error {
+// Admit tells whether a link stands and the session is one of its own that lives.
+func Admit(ctx context.Context, l Link, r Reader, session string, now int64) error {
+	if err := l.Stands(now); err != nil {
+		return err
+	}
+	return checkSession(ctx, l, r, session, now)
+}
+
+func checkSession(ctx context.Context, l Link, r Reader, session string, now int64) error {
 	token, err := id.Parse32(session)
 	if err != nil {
 		return ErrSession
@@ -195,7 +200,7 @@ func (s *Service) checkSession(ctx context.Context, l Link, r Reader, session st
 	if err != nil {
 		return err
 	}
-	if ends > s.now().Unix() {
+	if ends > now {
 		return nil
 	}
 	if left, limited := l.Left(); limited && left == 0 {
@@ -256,7 +261,7 @@ func (s *Service) Revoke(ctx context.Context, handle id.Handle, secret string) e
 func (s *Service) managed(ctx context.Context, handle id.Handle, secret string, f func(Link, Reader) error) error {
 	return s.store.ReadLink(ctx, handle, func(l Link, r Reader) error {
 		given, err := link.ParseSecret(secret)
-		if err != nil {
+		if err != nil || l.Manage == [32]byte{} { // an account's, which is managed by it
 			return ErrManage
 		}
 		if !link.SameHash(link.ManageHash(handle, given), l.Manage) {

@@ -77,6 +77,7 @@ func TestContracts(t *testing.T) {
 		plain := func(t *testing.T) storetest.Store { return open(t) }
 		t.Run("uploads", func(t *testing.T) { storetest.Uploads(t, plain) })
 		t.Run("links", func(t *testing.T) { storetest.Links(t, plain) })
+		t.Run("links of drives", func(t *testing.T) { storetest.DriveLinks(t, plain) })
 		t.Run("leases", func(t *testing.T) { storetest.Leases(t, plain) })
 		t.Run("accounts", func(t *testing.T) { storetest.Accounts(t, plain) })
 		t.Run("messages", func(t *testing.T) { storetest.Messages(t, plain) })

@@ -39,12 +39,16 @@ type driveTx struct {
 	driveReader
 	tx      *sql.Tx
 	uploads []*commitTx
+	leave   []func() // of readers of links
 }
 
 func (t *driveTx) close() {
 	t.driveReader.close()
 	for _, u := range t.uploads {
 		u.close()
+	}
+	for _, leave := range t.leave {
+		leave()
 	}
 }
 

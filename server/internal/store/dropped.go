@@ -195,6 +195,9 @@ func eraseDrive(ctx context.Context, tx *sql.Tx, account int64) error {
 	if err != nil {
 		return fmt.Errorf("erase drive: %w", err)
 	}
+	if err := eraseLinks(ctx, tx, num); err != nil {
+		return err
+	}
 	for _, query := range []string{
 		`UPDATE folder SET state = 3 WHERE drive = $1 AND state = 1`,
 		`UPDATE upload SET closes_at = 0 WHERE drive = $1 AND state = 1`,

@@ -13,20 +13,26 @@ import (
 
 var _ share.Store = (*Store)(nil)
 
-const linkColumns = `l.num, l.state, l.manage, u.id, l.auth, l.record, l.listing, l.expires, l.download_limit, l.downloads, l.bytes, l.ended_day, l.upload`
+const linkColumns = `l.num, l.state, l.manage, u.id, l.auth, l.record, l.listing, l.expires, l.download_limit, l.downloads, l.bytes, l.ended_day, l.upload, k.folder, f.id, d.account, k.body IS NOT NULL`
+
+const linkTables = `link l LEFT JOIN upload u ON u.num = l.upload LEFT JOIN drive_link k ON k.link = l.num
+	LEFT JOIN folder f ON f.num = k.folder LEFT JOIN drive d ON d.num = k.drive`
 
 // linkRow is a link with its row numbers.
 type linkRow struct {
 	share.Link
 	num, upload int64
+	folder      int64 // of a link to what is in a drive
 }
 
 func readLink(ctx context.Context, q queryer, handle id.Handle) (linkRow, error) {
 	l := linkRow{Link: share.Link{Handle: handle}}
-	var manage, upload, auth, listing []byte
-	var uploadNum sql.NullInt64
-	err := q.QueryRowContext(ctx, `SELECT `+linkColumns+` FROM link l LEFT JOIN upload u ON u.num = l.upload WHERE l.handle = $1`, handle[:]).
-		Scan(&l.num, &l.State, &manage, &upload, &auth, &l.Record, &listing, &l.Expires, &l.Limit, &l.Downloads, &l.Bytes, &l.EndedDay, &uploadNum)
+	var manage, upload, auth, listing, folder, owner []byte
+	var uploadNum, folderNum sql.NullInt64
+	var whole bool
+	err := q.QueryRowContext(ctx, `SELECT `+linkColumns+` FROM `+linkTables+` WHERE l.handle = $1`, handle[:]).
+		Scan(&l.num, &l.State, &manage, &upload, &auth, &l.Record, &listing, &l.Expires, &l.Limit, &l.Downloads, &l.Bytes, &l.EndedDay, &uploadNum,
+			&folderNum, &folder, &owner, &whole)
 	if errors.Is(err, sql.ErrNoRows) {
 		return linkRow{}, share.ErrNotFound
 	}
@@ -34,14 +40,26 @@ func readLink(ctx context.Context, q queryer, handle id.Handle) (linkRow, error)
 		err = fixed(l.Manage[:], manage)
 	}
 	if err == nil && l.State == share.Live {
-		err = errors.Join(fixed(l.Upload[:], upload), fixed(l.Auth[:], auth))
+		err = fixed(l.Auth[:], auth)
+	}
+	if err == nil && uploadNum.Valid {
+		err = fixed(l.Upload[:], upload)
 		l.upload = uploadNum.Int64
 	}
 	if err == nil && listing != nil {
 		err = fixed(l.Listing[:], listing)
 	}
+	if err == nil && folderNum.Valid {
+		l.folder, l.Drive = folderNum.Int64, &share.InDrive{Whole: whole}
+		err = errors.Join(fixed(l.Drive.Folder[:], folder), fixed(l.Drive.Owner[:], owner))
+	}
 	if err != nil {
 		return linkRow{}, fmt.Errorf("read link: %w", err)
+	}
+	if l.Drive != nil {
+		if l.Drive.Lost, err = lost(ctx, q, l); err != nil {
+			return linkRow{}, err
+		}
 	}
 	return l, nil
 }
@@ -53,10 +71,19 @@ func (s *Store) ReadLink(ctx context.Context, handle id.Handle, f func(share.Lin
 		if err != nil {
 			return err
 		}
-		r := &linkReader{revisionReader: newRevisionReader(q), link: l}
-		defer r.close()
+		r, leave := newLinkReader(q, l)
+		defer leave()
 		return f(l.Link, r)
 	})
+}
+
+func newLinkReader(q queryer, l linkRow) (r share.Reader, leave func()) {
+	if l.Drive != nil {
+		r := newDriveLinkReader(q, l)
+		return r, r.close
+	}
+	plain := &linkReader{revisionReader: newRevisionReader(q), link: l}
+	return plain, plain.close
 }
 
 // linkReader implements share.Reader.
@@ -192,7 +219,7 @@ func addSession(ctx context.Context, tx *sql.Tx, link int64, session share.Sessi
 // has one left.
 func countDownload(ctx context.Context, tx *sql.Tx, link, now int64) error {
 	counted, err := affected(tx.ExecContext(ctx, `UPDATE link SET downloads = downloads + 1
-		WHERE num = $1 AND state = $2 AND expires > $3 AND (download_limit = 0 OR downloads < download_limit)`, link, share.Live, now))
+		WHERE num = $1 AND state = $2 AND (expires = 0 OR expires > $3) AND (download_limit = 0 OR downloads < download_limit)`, link, share.Live, now))
 	if err != nil {
 		return fmt.Errorf("count download: %w", err)
 	}
@@ -239,6 +266,9 @@ func (s *Store) EndLink(ctx context.Context, handle id.Handle, state share.State
 		}
 		if err := exec(ctx, tx, "destroy tries", `DELETE FROM link_failure WHERE handle = $1`, handle[:]); err != nil {
 			return err
+		}
+		if l.Drive != nil {
+			return forgetDriveLink(ctx, tx, l.num) // nothing is destroyed: folders hold it
 		}
 		return destroyUnheld(ctx, tx, l.upload, day)
 	})
@@ -297,7 +327,7 @@ func (s *Store) handles(ctx context.Context, query string, args ...any) (out []i
 
 // ExpiredLinks implements share.Store.
 func (s *Store) ExpiredLinks(ctx context.Context, now int64, limit int) ([]id.Handle, error) {
-	return s.handles(ctx, `SELECT handle FROM link WHERE state = 1 AND expires <= $1 ORDER BY expires LIMIT $2`, now, limit)
+	return s.handles(ctx, `SELECT handle FROM link WHERE state = 1 AND expires > 0 AND expires <= $1 ORDER BY expires LIMIT $2`, now, limit)
 }
 
 // SpentLinks implements share.Store.

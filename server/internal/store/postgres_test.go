@@ -111,6 +111,7 @@ func TestEveryStatementIsSent(t *testing.T) {
 	storetest.Accounts(t, plain)
 	storetest.Messages(t, plain)
 	storetest.Drives(t, plain)
+	storetest.DriveLinks(t, plain)
 	storetest.Servers(t, plain)
 	fleettest.Contract(t, func(t *testing.T) fleettest.Opened { return opened(open(t)) })
 	sent := 0

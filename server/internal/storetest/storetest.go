@@ -29,8 +29,8 @@ type Store interface {
 	share.Store
 	account.Store
 	message.Store
-	drive.Store
 	loop.Leases
+	drive.Store
 	// From the fleet: chains refer to nodes that are there.
 	AddInvite(ctx context.Context, invite fleet.Invitation, now time.Time) error
 	AdmitNode(ctx context.Context, m fleet.Member, invite [sha256.Size]byte, now time.Time) error

@@ -289,6 +289,8 @@ export interface CommitDriveRequest {
   roots?: FolderID[];
   /** Grants are envelopes; they are signed in the epochs in which the entries leave the folders. */
   grants?: string[];
+  /** From are sessions of links whose revisions entries refer to: what is saved to a drive from a link. */
+  from?: LinkSource[];
   /** Upload brings the revisions that entries refer to and no folder holds yet. */
   upload?: DriveUpload;
 }
@@ -309,6 +311,45 @@ export interface CommitRequest {
 export interface CommitResponse {
   expires: number;
   copies: Node[];
+}
+
+/** DriveLink is one of the account's links. */
+export interface DriveLink {
+  handle: Handle;
+  folder: FolderID;
+  own: string;
+  expires: number;
+  downloads: number;
+  limit: number;
+}
+
+/** DriveLinkMade tells when the link ends: 0 for never. */
+export interface DriveLinkMade {
+  expires: number;
+}
+
+/** DriveLinkSpec is a link to be made: of revisions that a folder holds, or of the whole folder. */
+export interface DriveLinkSpec {
+  handle: Handle;
+  /** AuthHash: docs/format.md §11. */
+  authHash: Bytes32;
+  /** Record is the sealed link record, base64url. */
+  record: string;
+  folder: FolderID;
+  /** Revisions are the file's, 1 to 16; none for a link to the folder. */
+  revisions?: RevisionID[];
+  /** Grant, for a link to the folder alone: an envelope that grants it to the handle. */
+  grant?: string;
+  /** Expires in Unix seconds, 0 for never. Downloads is the limit, 0 for none. */
+  expires: number;
+  downloads: number;
+  /** Own is what the owner wants to know of the link later, sealed: 4 KiB at most. */
+  own: string;
+}
+
+/** DriveLinks are at most 4,096, the newest first. */
+export interface DriveLinks {
+  links: DriveLink[];
 }
 
 /** DriveUpload closes an upload of openDriveUpload: Pages staged pages, and Page, the last. */
@@ -522,6 +563,18 @@ export interface LinkAuth {
   session?: string;
 }
 
+/** LinkCheckpointRequest is ReadCheckpointRequest with a link's session. */
+export interface LinkCheckpointRequest {
+  session: string;
+  pages: Bytes32[];
+}
+
+/** LinkFoldersRequest is ReadFoldersRequest with a link's session. */
+export interface LinkFoldersRequest {
+  session: string;
+  folders: FolderPoint[];
+}
+
 /** LinkLook is what looking shows. */
 export interface LinkLook {
   record: string;
@@ -538,6 +591,12 @@ export interface LinkLook {
 export interface LinkSession {
   expires: number;
   downloadsLeft?: number;
+}
+
+/** LinkSource is a link with a session of it that is alive. */
+export interface LinkSource {
+  handle: Handle;
+  session: string;
 }
 
 /** LinkSpec is the link that a send makes. Every revision of the upload belongs to it. */
@@ -912,6 +971,11 @@ export interface Calls {
   folderExtents: { request: FolderExtentsRequest; response: ExtentsPage };
   getDrive: { request: null; response: DriveView };
   folderGrants: { request: null; response: FolderGrantsResponse };
+  shareDrive: { request: DriveLinkSpec; response: DriveLinkMade };
+  listDriveLinks: { request: null; response: DriveLinks };
+  unlinkDrive: { request: null; response: null };
+  linkFolders: { request: LinkFoldersRequest; response: ReadFoldersResponse };
+  linkCheckpoint: { request: LinkCheckpointRequest; response: CheckpointPages };
   sendMessage: { request: SendMessageRequest; response: null };
   listMessages: { request: null; response: MessageList };
   dropMessage: { request: null; response: null };
@@ -1288,6 +1352,51 @@ export const endpoints = {
     auth: 'account',
     maxBody: 0,
     timeoutMs: 30000,
+  },
+  /** Make a link to a file or folder of a drive. The same link again is kept once. */
+  shareDrive: {
+    party: 'server',
+    method: 'POST',
+    path: '/api/v1/drive/links',
+    auth: 'account',
+    maxBody: 131072,
+    timeoutMs: 30000,
+  },
+  /** The links that the account made and that have not ended. */
+  listDriveLinks: {
+    party: 'server',
+    method: 'GET',
+    path: '/api/v1/drive/links',
+    auth: 'account',
+    maxBody: 0,
+    timeoutMs: 30000,
+  },
+  /** Revoke a link that the account made. Repeating is harmless. */
+  unlinkDrive: {
+    party: 'server',
+    method: 'DELETE',
+    path: '/api/v1/drive/links/{handle}',
+    auth: 'account',
+    maxBody: 0,
+    timeoutMs: 30000,
+  },
+  /** What readFolders gives, for a session of a folder's link: the folder and all below it. */
+  linkFolders: {
+    party: 'server',
+    method: 'POST',
+    path: '/api/v1/links/{handle}/folders',
+    auth: 'none',
+    maxBody: 16384,
+    timeoutMs: 60000,
+  },
+  /** What readCheckpoint gives, for a session of a folder's link. */
+  linkCheckpoint: {
+    party: 'server',
+    method: 'POST',
+    path: '/api/v1/links/{handle}/folders/{folder}/checkpoint',
+    auth: 'none',
+    maxBody: 16384,
+    timeoutMs: 60000,
   },
   /** Leave a sealed message for an account, by its handle. */
   sendMessage: {

@@ -1,7 +1,11 @@
 import { afterEach, describe, expect, it, vi } from 'vitest';
+import { newId, newKey } from '../format/id.ts';
+import { LINK_KIND } from '../format/link.ts';
 import { pattern } from '../format/vectors/case.kit.ts';
+import { tell } from '../pages/problems.ts';
 import { linkError, toEngineError } from './errors.ts';
 import { lookAt, prepare } from './look.ts';
+import { EngineError } from './types.ts';
 import { problemAnswer, World } from './world.kit.ts';
 
 async function look(world: World, password: string | null = null): ReturnType<typeof lookAt> {
@@ -105,6 +109,25 @@ describe('looking at a link', () => {
     const said = JSON.stringify(bodies);
     expect(said).not.toContain('right');
     expect(said).not.toContain(world.fragment.slice(4, 40));
+  });
+
+  it('says of a folder’s link that it cannot open it, and counts no download', async () => {
+    const world = await World.make([['note.txt', pattern(10)]]);
+    vi.stubGlobal('fetch', world.fetch);
+    await world.seal({
+      kind: LINK_KIND.folder,
+      folder: newId<'folder'>(),
+      epoch: 1,
+      readKey: newKey(),
+      writeKey: newKey(),
+      adminKey: newKey(),
+      name: 'album',
+      seq: 1,
+      hash: newKey(),
+    });
+    await expect(lookAt(world.handle, world.fragment, null, 'session')).rejects.toMatchObject({ code: 'folder-link' });
+    expect(world.requests.length).toBe(1);
+    expect(tell(new EngineError('folder-link')).title).toContain('cannot show folders yet');
   });
 
   it('tells what is wrong with a link’s text before anything is asked', async () => {

@@ -54,6 +54,7 @@ export async function lookAt(
   const sealed = fromText(look.record);
   if (!sealed) throw new EngineError('integrity', 'record');
   const record = await openLinkRecord(keys.recordKey, handle, sealed);
+  if (record.kind === LINK_KIND.folder) throw new EngineError('folder-link');
   const opened =
     record.kind === LINK_KIND.file ? { entries: [record.descriptor] } : await listing(record.content, look);
   if (record.kind === LINK_KIND.bundle) {

@@ -139,6 +139,7 @@ export type EngineErrorCode =
   | 'no-key'
   | 'cut'
   | 'unknown-link'
+  | 'folder-link'
   | 'checksum'
   | 'not-found'
   | 'wrong-key'

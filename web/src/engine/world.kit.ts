@@ -4,8 +4,16 @@ import type { LinkLook, PlacedRevision, Places, RevisionsPage } from '../api/typ
 import { type Blake3, loadBlake3 } from '../format/blob.ts';
 import type { Bytes } from '../format/bytes.ts';
 import { type Content, encodeBundle, KIND, newBundle } from '../format/descriptor.ts';
-import { keyId, type NodeId, newId, newKey, toText, type UploadId } from '../format/id.ts';
-import { deriveLinkKeys, fragmentOf, LINK_KIND, type LinkRecord, newLink, sealLinkRecord } from '../format/link.ts';
+import { keyId, type NodeId, newId, newKey, parseId, toText, type UploadId } from '../format/id.ts';
+import {
+  deriveLinkKeys,
+  fragmentOf,
+  LINK_KIND,
+  type LinkRecord,
+  newLink,
+  parseFragment,
+  sealLinkRecord,
+} from '../format/link.ts';
 import { PIECE_SIZE, pieceCount } from '../format/stream.ts';
 import { encodePayload } from '../format/ticket.ts';
 import { signEnvelope } from '../format/vectors/signed.kit.ts';
@@ -154,6 +162,13 @@ export class World {
     };
     const blobs = new Map(all.map(({ name, bytes }) => [name, bytes]));
     return new World({ nodes, handle: toText(link.handle), fragment: await fragmentOf(link), look, page, blobs });
+  }
+
+  /** Replaces what the link's record says. */
+  async seal(record: LinkRecord): Promise<void> {
+    const link = await parseFragment(parseId<'handle'>(this.handle), this.fragment);
+    const keys = await deriveLinkKeys(link);
+    Object.assign(this.look, { record: toText(await sealLinkRecord(keys.recordKey, link.handle, record)) });
   }
 
   /** The fetch of this world. */

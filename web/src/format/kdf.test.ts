@@ -49,6 +49,7 @@ test('the labels are those of docs/format.md', () => {
     wrapPasskey: 'holdfast/v1/wrap-passkey',
     phraseAuth: 'holdfast/v1/phrase-auth',
     message: 'holdfast/v1/message',
+    driveLinks: 'holdfast/v1/drive-links',
   });
   // None begins another with its zero byte, so that no two derivations share an info.
   const infos = Object.values(LABEL).map((label) => `${label}\0`);

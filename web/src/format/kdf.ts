@@ -26,6 +26,7 @@ export const LABEL = {
   wrapPasskey: 'holdfast/v1/wrap-passkey',
   phraseAuth: 'holdfast/v1/phrase-auth',
   message: 'holdfast/v1/message',
+  driveLinks: 'holdfast/v1/drive-links',
 } as const;
 
 const EMPTY: Bytes = new Uint8Array(0);

@@ -1,11 +1,25 @@
 import { type Bytes, concat, equal, sha256, utf8 } from './bytes.ts';
 import { refuse } from './cbor.ts';
-import { type Content, contentShape, type Descriptor, descriptorShape, KIND } from './descriptor.ts';
+import { type Content, contentShape, type Descriptor, descriptorShape, KIND, nameFault } from './descriptor.ts';
 import { FormatError } from './errors.ts';
 import { fromText, type Handle, NAME_SIZE, newId, newKey, parseId, toText } from './id.ts';
 import { deriveKey32, LABEL } from './kdf.ts';
 import { openRecord, RECORD_OVERHEAD, sealRecord } from './record.ts';
-import { decode, encode, integer, map, optional, required, type Shape, uint } from './shape.ts';
+import {
+  b16,
+  b32,
+  decode,
+  encode,
+  type Infer,
+  integer,
+  map,
+  optional,
+  refine,
+  required,
+  type Shape,
+  text,
+  uint,
+} from './shape.ts';
 
 // Links (docs/format.md §11): the handle that the server sees, the fragment that it never sees, the keys that derive
 // from it, and the sealed record that says what the link opens.
@@ -127,10 +141,10 @@ export function manageHash(handle: Handle, secret: Bytes): Promise<Bytes> {
 export const MAX_LINK_RECORD = 64 * 1024;
 
 /** What a link opens. */
-export const LINK_KIND = { file: 1, bundle: 2 } as const;
+export const LINK_KIND = { file: 1, bundle: 2, folder: 3 } as const;
 
-/** What the sender seals for whoever holds the link: a file's descriptor, or a bundle's stream with its totals. */
-export type LinkRecord = FileRecord | BundleRecord;
+/** What the sender seals for whoever holds the link: a file's descriptor, a bundle's stream with its totals, or a folder. */
+export type LinkRecord = FileRecord | BundleRecord | FolderRecord;
 
 export interface FileRecord {
   readonly kind: typeof LINK_KIND.file;
@@ -145,13 +159,40 @@ export interface BundleRecord {
   readonly bytes: number;
 }
 
+/** A folder of a drive: what opens its journal, and the journal's last entry when the link was made. */
+export interface FolderRecord extends Required<Infer<typeof folderFields>> {
+  readonly kind: typeof LINK_KIND.folder;
+}
+
+// As in journal-keys.ts, which the share page does not load.
+const MAX_EPOCH = 4096;
+
+const name = refine(text(1, 255), nameFault);
+const fields = {
+  folder: optional(6, b16<'folder'>()),
+  epoch: optional(7, integer(1, MAX_EPOCH)),
+  readKey: optional(8, b32),
+  writeKey: optional(9, b32),
+  adminKey: optional(10, b32),
+  name: optional(11, name),
+  seq: optional(12, integer(1, Number.MAX_SAFE_INTEGER)),
+  hash: optional(13, b32),
+};
+const folderFields = map(fields);
+
 const recordFields = map({
-  kind: required(1, integer(LINK_KIND.file, LINK_KIND.bundle)),
+  kind: required(1, integer(LINK_KIND.file, LINK_KIND.folder)),
   descriptor: optional(2, descriptorShape),
   content: optional(3, contentShape),
   count: optional(4, uint),
   bytes: optional(5, uint),
+  ...fields,
 });
+
+type Folder = Infer<typeof folderFields>;
+
+const FOLDER_KEYS = Object.keys(fields) as (keyof Folder)[];
+const whole = (folder: Folder): folder is Required<Folder> => FOLDER_KEYS.every((key) => folder[key] !== undefined);
 
 function checkFile(descriptor: Descriptor): Descriptor {
   if (descriptor.kind !== KIND.file) refuse('a link to one file that is a folder');
@@ -161,7 +202,13 @@ function checkFile(descriptor: Descriptor): Descriptor {
 
 const recordShape: Shape<LinkRecord> = {
   read(from) {
-    const { kind, descriptor, content, count, bytes } = recordFields.read(from);
+    const { kind, descriptor, content, count, bytes, ...folder } = recordFields.read(from);
+    if (kind === LINK_KIND.folder) {
+      if ((descriptor ?? content ?? count ?? bytes) !== undefined || !whole(folder))
+        refuse('a folder without just that');
+      return { kind, ...folder };
+    }
+    if (Object.keys(folder).length > 0) refuse('a file or bundle with what only folders have');
     if (kind === LINK_KIND.file) {
       if (descriptor === undefined || (content ?? count ?? bytes) !== undefined) refuse('a file without just that');
       return { kind, descriptor: checkFile(descriptor) };

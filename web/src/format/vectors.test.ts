@@ -41,6 +41,7 @@ const READERS: ReadonlyMap<string, CaseReader> = new Map([
   ['journal-rebase.json', readRebase],
   ['journal-replay.json', readReplay],
   ['link.json', readLink],
+  ['linkfolder.json', readLinkRecord],
   ['linkrecord.json', readLinkRecord],
   ['message.json', readMessage],
   ['order.json', readSigned('order')],

@@ -28,6 +28,11 @@ const table: Record<EngineErrorCode, Words> = {
     icon: 'warning',
     again: true,
   },
+  'folder-link': {
+    title: 'This link opens a folder, and this page cannot show folders yet',
+    text: 'Links to single files and to what was sent together open here; a folder of somebody’s drive does not, so far. Nothing is wrong with the link, and no download was counted: open it with the program “holdfast receive” and the whole link.',
+    icon: 'warning',
+  },
   checksum: {
     title: 'The key in this link does not fit',
     text: 'A character of the link was changed, or the key belongs to another link. Copy the link again from where you got it.',

@@ -88,7 +88,7 @@ export const readLink: CaseReader = async (c) => {
   };
 };
 
-/** linkrecord.json */
+/** linkrecord.json, linkfolder.json */
 export const readLinkRecord: CaseReader = async (c) => {
   const password = c.maybe('password', c.text);
   const link = { handle: c.hex('handle'), secret: c.hex('secret'), needsPassword: password !== undefined };
