@@ -193,13 +193,11 @@ func (f *fake) commit(_ context.Context, _ api.Request, req api.CommitDriveReque
 		for _, child := range outer.FoldersDropped {
 			lies[child]--
 		}
-		if outer.Pages != nil {
-			for _, p := range outer.Pages {
-				if f.folders[folder].pages[id.Bytes32(p)] == "" {
-					return res, api.NewProblem(api.PageMissing, "")
-				}
-				named[folder] = append(named[folder], id.Bytes32(p))
+		for _, p := range outer.Pages {
+			if f.folders[folder].pages[id.Bytes32(p)] == "" {
+				return res, api.NewProblem(api.PageMissing, "")
 			}
+			named[folder] = append(named[folder], id.Bytes32(p))
 		}
 		chains[folder], added[folder] = next, append(added[folder], raw)
 	}
@@ -208,6 +206,14 @@ func (f *fake) commit(_ context.Context, _ api.Request, req api.CommitDriveReque
 			return res, api.NewProblem(api.FolderMisplaced, "%s", folder)
 		}
 	}
+	f.take(chains, added, named)
+	f.answers[req.Key] = true
+	f.commits++
+	return res, nil
+}
+
+// take takes in what a commit changes.
+func (f *fake) take(chains map[id.Folder]journal.Chain, added map[id.Folder][][]byte, named map[id.Folder][]id.Bytes32) {
 	for folder, c := range chains {
 		j := f.folders[folder]
 		if j == nil {
@@ -219,9 +225,6 @@ func (f *fake) commit(_ context.Context, _ api.Request, req api.CommitDriveReque
 		}
 		j.chain, j.raws = c, append(j.raws, added[folder]...)
 	}
-	f.answers[req.Key] = true
-	f.commits++
-	return res, nil
 }
 
 func asAlarm(err error, to **journal.Alarm) { *to, _ = err.(*journal.Alarm) }
