@@ -11,6 +11,7 @@ import (
 	"holdfast/api"
 	"holdfast/client/drive"
 	"holdfast/client/home"
+	"holdfast/format/descriptor"
 	"holdfast/format/id"
 	"holdfast/format/invite"
 	"holdfast/format/journal"
@@ -377,5 +378,96 @@ func TestRekeyGoesOn(t *testing.T) {
 	cleo.mkdir(atCleo + "/c/d/again")
 	if have := ada.sees("/Plans/c/d"); have != "again by-cleo" {
 		t.Errorf("%s", have)
+	}
+}
+
+// TestThreat16WordsUnderAnothersName: a writer who signs an entry as somebody else raises
+// an alarm with everybody who knows that person.
+func TestThreat16WordsUnderAnothersName(t *testing.T) {
+	ada, bob, cleo, _ := three(t, "author")
+	ada.mkdir("/Plans")
+	ada.gives(bob, "/Plans", "Bob", journal.Writes)
+	atCleo := ada.gives(cleo, "/Plans", "Cleo", journal.Reads)
+	all, err := bob.invitations(limited(t))
+	bob.must(err)
+	plans := all[0].Invitation
+
+	state, opener := journal.Begin(plans.Anchor()), journal.NewOpener(1, plans.Keys.Read)
+	for _, raw := range bob.tapeOf(plans.Folder)[plans.Folder] {
+		_, err := state.Apply(raw, opener)
+		bob.must(err)
+	}
+	pen := journal.Pen{Keys: plans.Keys, Signer: &journal.Signer{Account: ada.Root.Account, Key: bob.Root.SigningKey()}}
+	child := journal.Place{Folder: id.New[id.Folder](), Epoch: 1, Keys: journal.NewKeys()}
+	child.Keys.Admin = journal.AdminSeed{}
+	sealed, err := journal.SealChild(plans.Place(), plans.Public.Admin, child)
+	bob.must(err)
+	forged, err := state.Write(pen, journal.PutFolder(id.New[id.Entry](), descriptor.Descriptor{Path: "by Ada, they say", Kind: descriptor.Folder}, sealed))
+	bob.must(err)
+	first, err := journal.Found(sealed.Anchor(), journal.Pen{Keys: child.Keys})
+	bob.must(err)
+	_, err = api.CommitDrive.Call(limited(t), people().Caller(), api.Args{Secret: bob.Token.String()}, api.CommitDriveRequest{
+		Key: id.New[id.Commit](), Entries: []string{id.Encoding.EncodeToString(forged), id.Encoding.EncodeToString(first)},
+	})
+	bob.must(err) // the server cannot tell
+	for who, d := range map[string]*drive.Drive{"Ada": ada.Drive, "Cleo": cleo.Drive} {
+		path := map[string]string{"Ada": "/Plans", "Cleo": atCleo}[who]
+		var alarm *drive.Alarm
+		if all, err := d.List(limited(t), path); !errors.As(err, &alarm) || alarm.Kind != journal.BadAuthor || alarm.Path != path {
+			t.Errorf("%s: %v, %v", who, all, err)
+		}
+	}
+}
+
+// TestThreat14PlantedMember: a server that lists members which no administrator made, or
+// with more than they were given, is found out.
+func TestThreat14PlantedMember(t *testing.T) {
+	ada, bob, cleo, names := three(t, "members")
+	ada.mkdir("/Plans", "/Other")
+	ada.gives(bob, "/Plans", "Bob", journal.Reads)
+	ada.gives(cleo, "/Plans", "Cleo", journal.Reads)
+	item, err := ada.Resolve(limited(t), "/Plans")
+	ada.must(err)
+	other, err := ada.Resolve(limited(t), "/Other")
+	ada.must(err)
+	account := bob.Root.Account
+	made := journal.NewKeys().Admin
+	grant := func(g journal.Grant, by journal.AdminSeed) string {
+		raw, err := g.Seal(by)
+		ada.must(err)
+		return id.Encoding.EncodeToString(raw)
+	}
+	for what, list := range map[string]func(real []string) []string{
+		"by a key of the server's": func([]string) []string {
+			return []string{grant(journal.Grant{Folder: item.Self, Account: &account, Role: journal.Admins, Epoch: 1, Serial: 1}, made)}
+		},
+		"in an epoch to come": func([]string) []string {
+			return []string{grant(journal.Grant{Folder: item.Self, Account: &account, Role: journal.Admins, Epoch: 2, Serial: 1}, made)}
+		},
+		"of another folder": func([]string) []string {
+			return []string{grant(journal.Grant{Folder: other.Self, Account: &account, Role: journal.Admins, Epoch: 1, Serial: 1}, made)}
+		},
+		"changed": func(real []string) []string {
+			raw, err := id.Encoding.DecodeString(real[0])
+			ada.must(err)
+			raw[len(raw)-1] ^= 1
+			return []string{id.Encoding.EncodeToString(raw)}
+		},
+		"nothing": func([]string) []string { return []string{""} },
+	} {
+		play(t, evil{answer: func(x *exchange) {
+			if x.is(api.FolderGrants.Info) {
+				rewrite(x, func(v *api.FolderGrantsResponse) { v.Grants = list(v.Grants) })
+			}
+		}})
+		var alarm *drive.Alarm
+		if all, err := ada.Drive.Members(limited(t), "/Plans"); !errors.As(err, &alarm) || alarm.Path != "/Plans" {
+			t.Errorf("%s: %v, %v", what, all, err)
+		}
+	}
+	honest()
+	all, err := ada.Drive.Members(limited(t), "/Plans")
+	if err != nil || len(all) != 2 || names[all[0].Account] == "" {
+		t.Errorf("%v, %v", all, err)
 	}
 }

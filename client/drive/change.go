@@ -87,7 +87,7 @@ func (c *change) makeAs(f *folder, entry id.Entry, about descriptor.Descriptor) 
 	if err != nil {
 		return nil, n.named(err)
 	}
-	n.anchor, n.opener = child.Anchor(), journal.NewOpener(1, n.place.Keys.Read)
+	n.anchor, n.opener = child.Anchor(), c.d.newOpener(1, n.place.Keys.Read)
 	c.add(f, journal.PutFolder(entry, about, child))
 	c.ops[n] = nil
 	c.made = append(c.made, n)

@@ -208,10 +208,13 @@ func (d *Drive) Accept(ctx context.Context, r Renewal) (path string, err error) 
 		if err == nil && f.gone {
 			err = &Error{f.path, ErrUnshared}
 		}
-		if err != nil && !slices.ContainsFunc(before, func(m mount) bool { return m.Folder == f.id }) {
-			err = errors.Join(err, d.unmount(f))
+		if err == nil {
+			return nil
 		}
-		return err
+		if slices.ContainsFunc(before, func(m mount) bool { return m.Folder == f.id }) { // with the keys that it had
+			return errors.Join(err, d.changeMounts(func([]mount) ([]mount, error) { return before, nil }))
+		}
+		return errors.Join(err, d.unmount(f))
 	})
 	return path, err
 }

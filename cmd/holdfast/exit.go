@@ -17,6 +17,7 @@ import (
 	"holdfast/client/source"
 	"holdfast/client/transfer"
 	"holdfast/format/descriptor"
+	"holdfast/format/journal"
 	"holdfast/format/keys"
 	"holdfast/format/link"
 	"holdfast/format/password"
@@ -185,6 +186,7 @@ var advice = []struct {
 	{link.ErrNoKey, "The key is the part of a link after #. Without it nobody, the server included, can open the files.", ""},
 	{link.ErrPasswordNeeded, "Give it with --password-file FILE, or run this in a terminal to be asked.", ""},
 	{keys.ErrContact, "Nobody was added. Somebody put another key under this account, or the code is not for this service: ask for it again, by another way.", ""},
+	{journal.ErrLocked, "Its keys were changed, and the new ones have not come: ask who shares it to invite you again.", ""},
 	{account.ErrLoggedOut, "Log in with: holdfast login", ""},
 	{api.AccountSessionOver, "Log in again: holdfast logout, then holdfast login", ""},
 	{api.CodeNeeded, "Run this in a terminal to be asked for it, or give it with --code-file.", ""},
