@@ -44,10 +44,6 @@ func newOwner(t *testing.T, c *cluster.Cluster, name string) *owner {
 
 func (o *owner) args() api.Args { return api.Args{Secret: o.Token.String()} }
 
-func (o *owner) in(folder id.Folder) api.Args {
-	return api.Args{Secret: o.Token.String(), Path: map[string]string{"folder": folder.String()}}
-}
-
 func encoded(raws ...[]byte) (texts []string) {
 	texts = []string{}
 	for _, raw := range raws {
