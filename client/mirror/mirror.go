@@ -26,6 +26,8 @@ var (
 	ErrNotFolder = errors.New("is not a folder; put takes files")
 	// ErrKind: a file here and a folder there, or the other way round.
 	ErrKind = errors.New("is a folder on one side and a file on the other; nothing was changed. Move one of them away")
+	// ErrRestless: files changed or went away while they were read, each time.
+	ErrRestless = errors.New("changes while it is read, or went away; everything else was stored. The same command tries again")
 	// ErrClash: two things to fetch have one name.
 	ErrClash = errors.New("two of the things to get have the same name; get them apart")
 )
@@ -98,4 +100,6 @@ type Done struct {
 	Commits int
 	Nodes   []fleet.Node // that hold what was stored
 	Notices []drive.Notice
+
+	left []Change // files that were not what they had been when they were read
 }

@@ -234,6 +234,32 @@ func TestCommitFails(t *testing.T) {
 	}
 }
 
+// TestRestlessFiles: a file that changed since the tree was looked at is stored as it is
+// now; one that went away keeps none of the others from being stored.
+func TestRestlessFiles(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	for _, name := range []string{"a", "b", "c", "d"} {
+		r.write("tree/"+name, name)
+	}
+	o := UpOptions{Local: []string{r.path("tree")}, Remote: "/x"}
+	o.Planned = func(Changes) {
+		r.write("tree/b", "longer than it was")
+		if err := os.Remove(r.path("tree/c")); err != nil {
+			t.Error(err)
+		}
+	}
+	_, err := r.Sync(t.Context(), o)
+	if !errors.Is(err, ErrRestless) || !strings.Contains(err.Error(), r.path("tree/c")) || strings.Contains(err.Error(), r.path("tree/b")) {
+		t.Errorf("have %v", err)
+	}
+	r.has("/x", "/x/a", "/x/b", "/x/d")
+	var out bytes.Buffer
+	if err := r.Cat(t.Context(), []string{"/x/*"}, nil, &out, transfer.Report{}); err != nil || out.String() != "alonger than it wasd" {
+		t.Errorf("%q, %v", &out, err)
+	}
+}
+
 func TestGet(t *testing.T) {
 	t.Parallel()
 	r := newRig(t)

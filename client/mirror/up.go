@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"os"
 	"path"
 	"path/filepath"
 	"slices"
@@ -139,10 +140,8 @@ func (m *Mirror) apply(ctx context.Context, o UpOptions, c Changes) (Done, error
 	if err := m.paths(ctx, &d, of(c.All, Removed, true), m.Paths.Remove); err != nil {
 		return d, err
 	}
-	for files := range batches(c.All) {
-		if err := m.batch(ctx, &d, o, goal, files); err != nil {
-			return d, err
-		}
+	if err := m.files(ctx, &d, o, goal); err != nil {
+		return d, err
 	}
 	if err := m.mark(ctx, &d); err != nil {
 		return d, err
@@ -153,7 +152,46 @@ func (m *Mirror) apply(ctx context.Context, o UpOptions, c Changes) (Done, error
 	if err := m.paths(ctx, &d, of(c.All, Made, false), mkdir); err != nil {
 		return d, err
 	}
-	return d, m.paths(ctx, &d, of(c.All, Removed, false), m.Paths.Remove)
+	if err := m.paths(ctx, &d, of(c.All, Removed, false), m.Paths.Remove); err != nil {
+		return d, err
+	}
+	return d, d.restless()
+}
+
+// files stores what is to be stored. What changed meanwhile is tried once more as it is
+// then, after everything else.
+func (m *Mirror) files(ctx context.Context, d *Done, o UpOptions, goal string) error {
+	for files := range batches(d.All) {
+		if err := m.batch(ctx, d, o, goal, files); err != nil {
+			return err
+		}
+	}
+	again := d.left
+	d.left = nil
+	for i := range again {
+		info, err := os.Lstat(again[i].Local)
+		if err != nil || !info.Mode().IsRegular() {
+			d.left = append(d.left, again[i])
+			continue
+		}
+		again[i].entry.Stamp = source.Of(info)
+		again[i].Bytes = again[i].entry.Size
+	}
+	again = slices.DeleteFunc(again, func(c Change) bool { return slices.ContainsFunc(d.left, func(l Change) bool { return l.Local == c.Local }) })
+	for files := range batches(again) {
+		if err := m.batch(ctx, d, o, goal, files); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// restless are the files that could not be stored as they are.
+func (d *Done) restless() (err error) {
+	for _, c := range d.left {
+		err = errors.Join(err, &Error{c.Local, ErrRestless})
+	}
+	return err
 }
 
 // of are the paths of changes of a kind that come first, or of those that do not.
@@ -221,20 +259,41 @@ func batches(all []Change) func(yield func([]Change) bool) {
 	}
 }
 
-// batch stores some files and commits them.
-func (m *Mirror) batch(ctx context.Context, d *Done, o UpOptions, goal string, files []Change) error {
+// store stores some files, without those that are no longer what they were; it returns
+// nothing if none is left.
+func (m *Mirror) store(ctx context.Context, d *Done, o UpOptions, goal string, files []Change) ([]Change, *transfer.Stored, error) {
 	store := transfer.StoreOptions{Goal: goal, Report: o.Report}
-	for _, c := range files {
-		c.entry.Path = c.Path
-		store.Files = append(store.Files, c.entry)
-	}
 	store.Planned = func(p transfer.Plan) {
 		if p.Resumed && o.Resumed != nil {
 			o.Resumed(p.Kept)
 		}
 	}
-	stored, err := m.Contents.Store(ctx, store)
-	if err != nil {
+	for len(files) > 0 {
+		store.Files = nil
+		for _, c := range files {
+			c.entry.Path = c.Path
+			store.Files = append(store.Files, c.entry)
+		}
+		stored, err := m.Contents.Store(ctx, store)
+		var file *source.Error
+		changed := errors.Is(err, source.ErrChanged) || errors.Is(err, source.ErrMissing) || errors.Is(err, transfer.ErrUnsettled)
+		if !changed || !errors.As(err, &file) {
+			return files, stored, err
+		}
+		at := slices.IndexFunc(files, func(c Change) bool { return c.Local == file.Local })
+		if at < 0 {
+			return nil, nil, err
+		}
+		d.left = append(d.left, files[at])
+		files = slices.Delete(slices.Clone(files), at, at+1)
+	}
+	return nil, nil, nil
+}
+
+// batch stores some files and commits them.
+func (m *Mirror) batch(ctx context.Context, d *Done, o UpOptions, goal string, files []Change) error {
+	files, stored, err := m.store(ctx, d, o, goal, files)
+	if err != nil || stored == nil {
 		return err
 	}
 	put := make([]drive.NewFile, len(files))
