@@ -46,6 +46,7 @@ var groups = []group{
 	{"folder", []string{"A7"}, folder},
 	{"range", []string{"A8"}, ranges},
 	{"failover", []string{"A9"}, failover},
+	{"listing", []string{"B1"}, listing},
 	{"journal", []string{"B4"}, journalReplay},
 	{"browser", []string{"C1", "C2"}, inBrowser("speed")},
 	{"browser-memory", []string{"C3"}, inBrowser("large")},

@@ -48,7 +48,7 @@ func figures(all map[string]*record) (list []figure) {
 		bound(all["range"], "A8", "time to the first byte (no target)", caseRange, holdfast, millis, 0, "ms"),
 		delay(all["failover"], "a node killed (SIGKILL)", caseKilled),
 		delay(all["failover"], "a node stopped (SIGSTOP)", caseStopped))
-	list = append(list, least(all["journal"], "B4", caseReplay+", one processor", caseReplay, holdfast, operations, 300_000, "operations a second"))
+	list = append(list, drives(all)...)
 	return compact(append(append(list, inBrowsers(all)...), stores(all["blobs"])...))
 }
 

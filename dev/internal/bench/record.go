@@ -52,6 +52,8 @@ type sample struct {
 	Calls    int   `json:"calls,omitempty"`
 	Fetched  int64 `json:"fetched,omitempty"`
 	Blobs    int   `json:"blobs,omitempty"`
+	// Sent are the bytes of requests' bodies, where they are counted.
+	Sent int64 `json:"sent,omitempty"`
 	// Gap is the longest time without a byte at the reader, in seconds.
 	Gap float64 `json:"gap,omitempty"`
 	// Command that was run, where the subject has one.
