@@ -3,6 +3,7 @@ package threats
 import (
 	"context"
 	"errors"
+	"fmt"
 	"maps"
 	"slices"
 	"strings"
@@ -322,6 +323,63 @@ func TestThreat16RemovedMember(t *testing.T) {
 	again := ada.gives(bob, "/Plans", "Bob", journal.Reads)
 	if have := bob.sees(again + "/deep"); have != "deeper of-bob secret-middle" {
 		t.Errorf("bob sees %s", have)
+	}
+}
+
+// TestThreat16MovedOut: of a folder that was moved out of a shared one members see nothing
+// that is added afterwards, at any depth, even with all that the server has; a move that
+// was stopped before all keys were changed goes on with the next one.
+func TestThreat16MovedOut(t *testing.T) {
+	ada, bob, _, _ := three(t, "moved out")
+	ada.mkdir("/Plans/deep/deeper", "/Plans/stays/below", "/private")
+	atBob := ada.gives(bob, "/Plans", "Bob", journal.Writes)
+	bob.mkdir(atBob + "/deep/of-bob")
+	all, err := bob.invitations(limited(t))
+	bob.must(err)
+	had := all[0].Invitation
+
+	ctx, stop := context.WithCancel(limited(t))
+	var told []string
+	ada.Rekeyed = func(path string, done, of int) {
+		told = append(told, fmt.Sprint(path, " ", done, " of ", of))
+		if done == 1 {
+			stop() // as if the machine had gone
+		}
+	}
+	if _, err := ada.Move(ctx, []string{"/Plans/deep"}, "/private"); err == nil {
+		t.Error("it was not stopped")
+	}
+	ada.Rekeyed = func(path string, done, of int) { told = append(told, fmt.Sprint(path, " ", done, " of ", of)) }
+	if _, err := ada.Move(limited(t), []string{"/Plans/stays/below"}, "/Plans"); err != nil { // within what is shared
+		t.Fatal(err)
+	}
+	want := []string{"/private/deep 0 of 3", "/private/deep 1 of 3", "/private/deep 1 of 3", "/private/deep 2 of 3", "/private/deep 3 of 3"}
+	if !slices.Equal(told, want) {
+		t.Errorf("told %q", told)
+	}
+	ada.mkdir("/private/deep/secret-top", "/private/deep/deeper/secret-low", "/private/deep/of-bob/secret-his")
+	if have := bob.sees(atBob); have != "below stays" {
+		t.Errorf("bob sees %s", have)
+	}
+	var folders []id.Folder
+	ada.must(ada.Walk(limited(t), "/", func(i drive.Item) error {
+		if i.Entry != nil && i.IsFolder() {
+			folders = append(folders, i.Self)
+		}
+		return nil
+	}))
+	th := &thief{tape: ada.tapeOf(folders...), ring: []journal.ReadKey{had.Keys.Read}, anchors: map[id.Folder]journal.Anchor{had.Folder: had.Anchor()}}
+	th.steal()
+	if !slices.Contains(th.names, "of-bob") {
+		t.Error("the thief does not even see what it saw before: the test shows nothing")
+	}
+	for _, name := range th.names {
+		if strings.HasPrefix(name, "secret") {
+			t.Errorf("the thief sees %s", name)
+		}
+	}
+	if have := ada.seesOn(ada.device(t), "/private/deep/deeper"); have != "secret-low" {
+		t.Errorf("ada sees %s on another machine", have)
 	}
 }
 

@@ -49,6 +49,9 @@ func (i Item) Descriptor() *descriptor.Descriptor {
 type Drive struct {
 	// Warn is told what is wrong on this machine and does no harm; may be nil.
 	Warn func(text string)
+	// Rekeyed is told how many folders have new keys, of how many, where a folder came out
+	// of a shared one; may be nil.
+	Rekeyed func(path string, done, all int)
 	// Patience is how long calls are repeated while no answer comes; 0 is a minute.
 	Patience time.Duration
 

@@ -430,3 +430,30 @@ func TestNoAnswer(t *testing.T) {
 	f.lose = 0
 	d.wants("/a/ /b/")
 }
+
+// TestMovedOutOfWhatALinkOpens: whoever has a link to a folder has the keys of all below
+// it; what is moved out gets others, what moves within does not.
+func TestMovedOutOfWhatALinkOpens(t *testing.T) {
+	f := newFake(t)
+	one := f.device(someAccount())
+	one.mkdir("/a/b/c", "/a/d", "/e")
+	i, err := one.Resolve(t.Context(), "/a")
+	must(t, err)
+	f.mu.Lock()
+	f.links = append(f.links, api.DriveLink{Folder: i.Self})
+	f.mu.Unlock()
+	var told []string
+	one.Rekeyed = func(path string, done, all int) { told = append(told, fmt.Sprint(path, " ", done, "/", all)) }
+	for _, m := range []struct{ from, to, want string }{
+		{"/a/b", "/a/d", ""}, {"/e", "/a", ""}, {"/a/d/b", "/", "/b 0/2 /b 1/2 /b 2/2"}, {"/b", "/B", ""}, {"/a", "/B", ""},
+	} {
+		told = nil
+		_, err := one.Move(t.Context(), []string{m.from}, m.to)
+		must(t, err)
+		if have := strings.Join(told, " "); have != m.want {
+			t.Errorf("%s to %s: %s, want %s", m.from, m.to, have, m.want)
+		}
+	}
+	one.wants("/B/ /B/a/ /B/a/d/ /B/a/e/ /B/c/")
+	must(t, one.Walk(t.Context(), "/B", func(Item) error { return nil }))
+}

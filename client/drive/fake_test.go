@@ -33,6 +33,7 @@ type fake struct {
 	before func()
 	lies   func(*api.ReadFoldersResponse)
 	lose   int // so many answers to commits are lost
+	links  []api.DriveLink
 }
 
 type fakeFolder struct {
@@ -44,13 +45,21 @@ type fakeFolder struct {
 }
 
 func newFake(t testing.TB) *fake {
-	f := &fake{t: t, folders: map[id.Folder]*fakeFolder{}, answers: map[id.Commit]bool{}}
+	f := &fake{t: t, folders: map[id.Folder]*fakeFolder{}, answers: map[id.Commit]bool{}, links: []api.DriveLink{}}
 	mux := http.NewServeMux()
 	onError := func(id string, err error) { t.Errorf("%s: %v", id, err) }
 	api.ReadFolders.Handle(mux, onError, f.read)
 	api.CommitDrive.Handle(mux, onError, f.commit)
 	api.KeepCheckpoint.Handle(mux, onError, f.keep)
 	api.ReadCheckpoint.Handle(mux, onError, f.checkpoint)
+	api.FolderGrants.Handle(mux, onError, func(context.Context, api.Request, api.Empty) (api.FolderGrantsResponse, error) {
+		return api.FolderGrantsResponse{Grants: []string{}}, nil
+	})
+	api.ListDriveLinks.Handle(mux, onError, func(context.Context, api.Request, api.Empty) (api.DriveLinks, error) {
+		f.mu.Lock()
+		defer f.mu.Unlock()
+		return api.DriveLinks{Links: f.links}, nil
+	})
 	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		f.mu.Lock()
 		f.requests = append(f.requests, r.URL.Path)

@@ -2,6 +2,7 @@ package drive
 
 import (
 	"context"
+	"errors"
 
 	"holdfast/format/descriptor"
 	"holdfast/format/journal"
@@ -53,9 +54,13 @@ func (d *Drive) targets(ctx context.Context, from []place, to string) ([]target,
 }
 
 // Move moves files and folders into a folder, or one of them to a new path, in one
-// commit. A file in its place goes into the trash there; a folder is not replaced.
+// commit. A file in its place goes into the trash there; a folder is not replaced. A
+// folder that comes out of a shared one gets new keys.
 func (d *Drive) Move(ctx context.Context, from []string, to string) (out Result, err error) {
 	err = d.do(ctx, func() error {
+		if err := d.goOn(ctx); err != nil {
+			return err
+		}
 		places, err := d.entries(ctx, from)
 		if err != nil {
 			return err
@@ -70,7 +75,21 @@ func (d *Drive) Move(ctx context.Context, from []string, to string) (out Result,
 				return err
 			}
 		}
-		out, err = d.commit(ctx, c)
+		leaving, err := d.leaving(ctx, places, targets)
+		if err == nil {
+			err = d.noteLeaving(leaving, targets)
+		}
+		if err != nil {
+			return err
+		}
+		if out, err = d.commit(ctx, c); err == nil {
+			return d.left(ctx, leaving, targets)
+		}
+		if !errors.Is(err, ErrUnknown) { // else it may have moved
+			for _, f := range leaving {
+				err = errors.Join(err, d.store.forgetRekey(f.id))
+			}
+		}
 		return err
 	})
 	return out, err

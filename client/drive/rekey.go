@@ -44,7 +44,7 @@ func (d *Drive) newEpoch(ctx context.Context, f *folder, grants func(journal.Pla
 		if !errors.Is(err, api.HeadMoved) {
 			return err
 		}
-		if err := pause(ctx, time.Duration(try+1)*10*time.Millisecond); err != nil {
+		if err := pause(ctx, time.Duration(min(try+1, 5))*4*time.Millisecond); err != nil {
 			return err
 		}
 		d.round++
@@ -149,9 +149,16 @@ const rekeyType = "drive-rekey"
 // rekeyed is a job: the folders below one that got their new epochs.
 type rekeyed struct {
 	Done []id.Folder `cbor:"1,keyasint"`
+	// Moved is where a folder was put that came out of a shared one: then it needs a new
+	// epoch itself, and is among those that are done once it has one.
+	Moved string `cbor:"2,keyasint,omitempty"`
 }
 
-func (s *store) rekeyFile(f id.Folder) string { return filepath.Join(s.dir, "rekey-"+f.String()) }
+const rekeyPrefix = "rekey-"
+
+func (s *store) rekeyFile(f id.Folder) string { return filepath.Join(s.dir, rekeyPrefix+f.String()) }
+
+func (s *store) forgetRekey(f id.Folder) error { return home.Remove(s.rekeyFile(f)) }
 
 func (s *store) readRekey(f id.Folder) (job rekeyed, there bool, err error) {
 	raw, err := os.ReadFile(s.rekeyFile(f))
@@ -186,35 +193,38 @@ func (d *Drive) Rekey(ctx context.Context, path string, progress func(done, all 
 		if err != nil {
 			return err
 		}
-		job, _, err := d.store.readRekey(f.id)
-		if err != nil {
+		return d.rekey(ctx, f, progress)
+	})
+}
+
+func (d *Drive) rekey(ctx context.Context, f *folder, progress func(done, all int)) error {
+	job, _, err := d.store.readRekey(f.id)
+	if err != nil {
+		return err
+	}
+	if err := d.store.writeRekey(f.id, job); err != nil {
+		return err
+	}
+	all, err := d.below(ctx, f)
+	if err != nil {
+		return err
+	}
+	if job.Moved != "" {
+		all = slices.Insert(all, 0, f)
+	}
+	left := slices.DeleteFunc(slices.Clone(all), func(c *folder) bool { return slices.Contains(job.Done, c.id) })
+	for n, c := range left {
+		progress(len(all)-len(left)+n, len(all))
+		if err := d.newEpoch(ctx, c, nil); err != nil {
 			return err
 		}
+		job.Done = append(job.Done, c.id)
 		if err := d.store.writeRekey(f.id, job); err != nil {
 			return err
 		}
-		all, err := d.below(ctx, f)
-		if err != nil {
-			return err
-		}
-		done := map[id.Folder]bool{}
-		for _, one := range job.Done {
-			done[one] = true
-		}
-		left := slices.DeleteFunc(slices.Clone(all), func(c *folder) bool { return done[c.id] })
-		for n, c := range left {
-			progress(len(all)-len(left)+n, len(all))
-			if err := d.newEpoch(ctx, c, nil); err != nil {
-				return err
-			}
-			job.Done = append(job.Done, c.id)
-			if err := d.store.writeRekey(f.id, job); err != nil {
-				return err
-			}
-		}
-		progress(len(all), len(all))
-		return home.Remove(d.store.rekeyFile(f.id))
-	})
+	}
+	progress(len(all), len(all))
+	return d.store.forgetRekey(f.id)
 }
 
 // below are all folders below one, those in the trash too, a parent before what is in it.

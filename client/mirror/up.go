@@ -177,7 +177,9 @@ func (m *Mirror) files(ctx context.Context, d *Done, o UpOptions, goal string) e
 		again[i].entry.Stamp = source.Of(info)
 		again[i].Bytes = again[i].entry.Size
 	}
-	again = slices.DeleteFunc(again, func(c Change) bool { return slices.ContainsFunc(d.left, func(l Change) bool { return l.Local == c.Local }) })
+	again = slices.DeleteFunc(again, func(c Change) bool {
+		return slices.ContainsFunc(d.left, func(l Change) bool { return l.Local == c.Local })
+	})
 	for files := range batches(again) {
 		if err := m.batch(ctx, d, o, goal, files); err != nil {
 			return err

@@ -106,7 +106,7 @@ type mvCmd struct{ twoFlags }
 
 // Help says what happens to what is there.
 func (mvCmd) Help() string {
-	return "All of it moves at once, or nothing. A file that is in the place goes into the trash; a folder is not replaced."
+	return "All of it moves at once, or nothing. A file that is in the place goes into the trash; a folder is not replaced. A folder that comes out of a shared one, and all folders below it, get new keys, which members there never had; when that is interrupted, the next mv goes on."
 }
 
 // Run moves.
@@ -114,6 +114,11 @@ func (c *mvCmd) Run(ctx context.Context) error {
 	d, from, to, err := c.both(ctx)
 	if err != nil {
 		return err
+	}
+	d.Rekeyed = func(path string, done, of int) {
+		if !c.JSON {
+			note("%s comes out of a shared folder. New keys: %d of %d folders.", descriptor.Display(path), done, of)
+		}
 	}
 	r, err := d.Move(ctx, from, to)
 	if err != nil {
