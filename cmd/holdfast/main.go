@@ -48,6 +48,8 @@ type cli struct {
 	Unlink   unlinkCmd   `cmd:"" help:"End links to what is in the drive."`
 	Save     saveCmd     `cmd:"" help:"Copy what a link opens to the drive; no content moves."`
 
+	Export exportCmd `cmd:"" help:"Take everything along: all files, and what the service keeps of the account."`
+
 	Invite      inviteCmd      `cmd:"" help:"Share a folder with a contact."`
 	Invitations invitationsCmd `cmd:"" help:"Folders that others want to share: list, accept, decline."`
 	Members     membersCmd     `cmd:"" help:"Show who may open a folder."`

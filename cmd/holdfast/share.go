@@ -122,13 +122,7 @@ func (c *linksCmd) Run(ctx context.Context) error {
 		fmt.Fprintln(w, "PATH\tENDS\tDOWNLOADS\tLINK WITHOUT KEY")
 	}
 	for _, l := range all {
-		out := linkJSON{
-			Address: link.Link{Handle: l.Handle}.Address(kept.Server), Handle: l.Handle.String(), Path: l.Path, Kind: "file",
-			Password: l.Password, Expires: l.Expires, Downloads: l.Downloads, Limit: l.Limit,
-		}
-		if l.Folder {
-			out.Kind = "folder"
-		}
+		out := linkOf(kept.Server, l)
 		if c.JSON {
 			if err := printJSON(out); err != nil {
 				return err
@@ -148,6 +142,17 @@ func (c *linksCmd) Run(ctx context.Context) error {
 		fmt.Fprintf(w, "%s\t%s\t%s\t%s\n", name, ends, downloads, out.Address)
 	}
 	return w.Flush()
+}
+
+func linkOf(server string, l drive.Link) linkJSON {
+	out := linkJSON{
+		Address: link.Link{Handle: l.Handle}.Address(server), Handle: l.Handle.String(), Path: l.Path, Kind: "file",
+		Password: l.Password, Expires: l.Expires, Downloads: l.Downloads, Limit: l.Limit,
+	}
+	if l.Folder {
+		out.Kind = "folder"
+	}
+	return out
 }
 
 // unlinkCmd ends links to what is in the drive.
