@@ -93,9 +93,6 @@ type devProcess struct {
 }
 
 func (d *devService) start(ctx context.Context) error {
-	if err := d.readPorts(); err != nil {
-		return err
-	}
 	data := filepath.Join(d.cmd.Data, "server")
 	server, url, err := d.spawn(ctx, "server", "server", "--data", data, "--listen", d.cmd.Listen)
 	if err != nil {
@@ -103,6 +100,9 @@ func (d *devService) start(ctx context.Context) error {
 	}
 	d.url = url
 	fmt.Fprintf(os.Stderr, "%-8s pid %-8d %s\n", "server", server.cmd.Process.Pid, url)
+	if err := d.readPorts(); err != nil { // now that the server has its own
+		return err
+	}
 	for _, jurisdiction := range d.cmd.Nodes {
 		if err := d.startNode(ctx, jurisdiction); err != nil {
 			return err
@@ -160,26 +160,18 @@ func (d *devService) readPorts() error {
 		if d.ports[jurisdiction] != 0 {
 			continue
 		}
-		port, err := freePort()
+		l, err := net.Listen("tcp", "127.0.0.1:0")
 		if err != nil {
-			return err
+			return fmt.Errorf("dev: no free port: %w", err)
 		}
-		d.ports[jurisdiction] = port
+		defer l.Close() // once all are chosen: none gets another's
+		d.ports[jurisdiction] = l.Addr().(*net.TCPAddr).Port
 	}
 	raw, err := json.Marshal(d.ports)
 	if err != nil {
 		return err
 	}
 	return os.WriteFile(path, raw, 0o600)
-}
-
-func freePort() (int, error) {
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		return 0, fmt.Errorf("dev: no free port: %w", err)
-	}
-	defer l.Close()
-	return l.Addr().(*net.TCPAddr).Port, nil
 }
 
 // watch reports children that end, until ctx does.
