@@ -46,7 +46,7 @@ func (d *Drive) commit(ctx context.Context, c *change) (Result, error) {
 		if !errors.Is(err, api.HeadMoved) {
 			return out, err
 		}
-		if err := pause(ctx, time.Duration(min(try+1, 5))*4*time.Millisecond); err != nil {
+		if err := yield(ctx, try); err != nil {
 			return out, err
 		}
 		var notices []journal.Notice
@@ -339,6 +339,12 @@ func (c *change) rebase(ctx context.Context, intents []journal.Intent) ([]journa
 		Parent: d.parent,
 		Reseal: c.reseal,
 	})
+}
+
+// yield waits after a try that others were faster than. The wait does not grow for long:
+// whoever waits has the more to read.
+func yield(ctx context.Context, try int) error {
+	return pause(ctx, time.Duration(min(try+1, 5))*4*time.Millisecond)
 }
 
 // maxCatchUps bounds how often a device reads again before it tries again.

@@ -9,7 +9,6 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
-	"time"
 
 	"holdfast/api"
 	"holdfast/client/home"
@@ -44,11 +43,10 @@ func (d *Drive) newEpoch(ctx context.Context, f *folder, grants func(journal.Pla
 		if !errors.Is(err, api.HeadMoved) {
 			return err
 		}
-		if err := pause(ctx, time.Duration(min(try+1, 5))*4*time.Millisecond); err != nil {
+		if err := yield(ctx, try); err != nil {
 			return err
 		}
-		d.round++
-		if err := d.refresh(ctx, chain(f)...); err != nil {
+		if err := d.catchUp(ctx, chain(f)); err != nil {
 			return err
 		}
 	}

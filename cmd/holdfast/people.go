@@ -374,22 +374,31 @@ func chosen(all []invited, which string) (invited, error) {
 	return invited{}, usagef("several invitations are to a folder of that name: use the id")
 }
 
-type invitationsAcceptCmd struct {
+// invitationFlags name an invitation that waits.
+type invitationFlags struct {
 	driveFlags
 	Which string `arg:"" help:"The invitation's id, or the folder's name."`
 }
 
-// Run accepts an invitation.
-func (c *invitationsAcceptCmd) Run(ctx context.Context) error {
+// chosen finds it.
+func (c *invitationFlags) chosen(ctx context.Context) (*drive.Drive, *contacts.Book, invited, error) {
 	d, book, _, err := c.withPeople()
 	if err != nil {
-		return err
+		return nil, nil, invited{}, err
 	}
 	all, err := waiting(ctx, d, book)
 	if err != nil {
-		return err
+		return nil, nil, invited{}, err
 	}
 	i, err := chosen(all, c.Which)
+	return d, book, i, err
+}
+
+type invitationsAcceptCmd struct{ invitationFlags }
+
+// Run accepts an invitation.
+func (c *invitationsAcceptCmd) Run(ctx context.Context) error {
+	d, book, i, err := c.chosen(ctx)
 	if err != nil {
 		return err
 	}
@@ -409,22 +418,11 @@ func (c *invitationsAcceptCmd) Run(ctx context.Context) error {
 	return err
 }
 
-type invitationsDeclineCmd struct {
-	driveFlags
-	Which string `arg:"" help:"The invitation's id, or the folder's name."`
-}
+type invitationsDeclineCmd struct{ invitationFlags }
 
 // Run declines an invitation.
 func (c *invitationsDeclineCmd) Run(ctx context.Context) error {
-	d, book, _, err := c.withPeople()
-	if err != nil {
-		return err
-	}
-	all, err := waiting(ctx, d, book)
-	if err != nil {
-		return err
-	}
-	i, err := chosen(all, c.Which)
+	_, book, i, err := c.chosen(ctx)
 	if err != nil {
 		return err
 	}
